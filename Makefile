@@ -1,0 +1,52 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+SOURCES := payments_service webhook_bridge stripe_sandbox tools tests
+
+##@ Use
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/.done: pyproject.toml requirements/locked.txt
+	$(PYTHON) -m venv .venv || python3 -m venv .venv
+	$(BIN)/pip install --quiet uv==0.13.9
+	$(BIN)/uv pip sync --quiet --require-hashes requirements/locked.txt
+	$(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.done ## Make .venv with the locked dependencies
+
+##@ Work on it
+
+.PHONY: test
+test: setup ## Run the tests
+	$(BIN)/pytest
+
+.PHONY: format
+format: setup ## Format the code
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+.PHONY: lint
+lint: setup ## Check style, types, the directions of imports, and the contract
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint proto
+	$(BIN)/python tools/generate_contract.py --check
+
+.PHONY: proto
+proto: setup ## Generate the stubs of the contract
+	$(BIN)/python tools/generate_contract.py
+
+.PHONY: lock
+lock: setup ## Choose the dependencies' versions anew
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
+		--no-emit-index-url --all-extras pyproject.toml --output-file requirements/locked.txt
+
+.PHONY: check
+check: lint test ## All that CI checks

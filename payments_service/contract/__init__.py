@@ -1,0 +1,1 @@
+"""The public contract in Python: generated stubs, and what converts between messages and rows."""

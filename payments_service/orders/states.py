@@ -1,0 +1,31 @@
+"""The states of an order, as numbered in the contract; a test holds the two together."""
+
+from enum import IntEnum
+
+
+class PaymentState(IntEnum):
+    """Where the money is."""
+
+    UNSPECIFIED = 0
+    OPEN = 1
+    AWAITING_FUNDS = 2
+    PAID = 3
+    FAILED = 4
+    EXPIRED = 5
+    PARTIALLY_REFUNDED = 6
+    REFUNDED = 7
+    DISPUTED = 8
+    CHARGED_BACK = 9
+    CREATING = 10
+    REJECTED = 11
+
+
+class FulfillmentState(IntEnum):
+    """How far the purchase was handed over."""
+
+    UNSPECIFIED = 0
+    PENDING = 1
+    AWAITING_OWNER = 2
+    FULFILLED = 3
+    FAILED = 4
+    REVOKED = 5

@@ -1,0 +1,147 @@
+"""The settings: frozen, read from PAYMENTS_ variables once by the command line and handed down by bootstrap.
+
+Nothing else reads the environment; an error names the variable and says what to write there.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from payments_service.errors import ConfigurationError
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+Names = Annotated[tuple[str, ...], NoDecode]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """All settings of runtime.md; a field's name is its variable's without the prefix, in lower case."""
+
+    model_config = SettingsConfigDict(env_prefix="PAYMENTS_", frozen=True, extra="ignore")
+
+    database_url: str = "sqlite+aiosqlite:///.payments/payments.db"
+    broker_url: str = "memory://"
+    grpc_address: str = "127.0.0.1:50051"
+    bridge_address: str = "127.0.0.1:8080"
+    stripe_api_key: SecretStr = SecretStr("")
+    stripe_api_base: str = ""
+    stripe_webhook_secrets: Secrets = ()
+    sandbox_address: str = "127.0.0.1:12111"
+    public_url: str = ""
+    claimed_types: Names = ()
+    target: str = ""
+    token: SecretStr = SecretStr("")
+    sandbox_webhook_url: str = ""
+    sandbox_database: Path = Path(".payments/sandbox.db")
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    plaintext: bool = False
+    reconcile_interval: float = Field(default=60.0, gt=0)
+    """Seconds between two looks at Stripe's event list."""
+    retention_days: int = Field(default=90, gt=0)
+    grace_days: int = Field(default=3, ge=0)
+    callers_file: Path | None = None
+    metrics_address: str = ""
+    forward_urls: str = ""
+    log_format: Literal["", "console", "json"] = ""
+
+    @field_validator("stripe_webhook_secrets", "claimed_types", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("tls_cert", "tls_key", "callers_file", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("grpc_address", "bridge_address", "sandbox_address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+    @field_validator("database_url", mode="before")
+    @classmethod
+    def _async_driver(cls, value: object) -> object:
+        """Take the plain URL that hosts hand out, and name the driver that this service has."""
+        text = str(value)
+        for plain, driver in _ASYNC_DRIVERS.items():
+            if text.startswith(f"{plain}:"):
+                return driver + text.removeprefix(plain)
+        return text
+
+    @field_validator("stripe_api_base")
+    @classmethod
+    def _loopback_base(cls, value: str) -> str:
+        if value and urlsplit(value).hostname not in LOOPBACK_HOSTS:
+            raise ValueError("only a loopback address may stand in for Stripe, or leave it empty")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        """Refuse an open door: everybody allowed, or plain text, beyond loopback."""
+        host, _ = split_address(self.grpc_address)
+        if host in LOOPBACK_HOSTS:
+            return self
+        if self.callers_file is None:
+            raise ValueError(
+                f"PAYMENTS_GRPC_ADDRESS is {self.grpc_address}, which others can reach, and without "
+                "PAYMENTS_CALLERS_FILE everybody may do everything: name a callers file, or listen on 127.0.0.1"
+            )
+        if not (self.plaintext or (self.tls_cert and self.tls_key)):
+            raise ValueError(
+                f"PAYMENTS_GRPC_ADDRESS is {self.grpc_address}, which others can reach: set PAYMENTS_TLS_CERT "
+                "and PAYMENTS_TLS_KEY, or PAYMENTS_PLAINTEXT=1 where a mesh encrypts"
+            )
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a SQLite file, which only `payments up` may own."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def stripe_key(self) -> str:
+        """The key itself; never log it."""
+        return self.stripe_api_key.get_secret_value()
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets themselves; never log them."""
+        return tuple(secret.get_secret_value() for secret in self.stripe_webhook_secrets)
+
+
+_ASYNC_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split `host:port`; port 0 means a free one."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{address!r} is not host:port, for example 127.0.0.1:50051")
+    return host, int(port)
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Read the environment; raises ConfigurationError naming each wrong variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_sentences(error))) from error
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    return [
+        ": ".join([*(f"PAYMENTS_{part}".upper() for part in e["loc"][:1]), e["msg"].removeprefix("Value error, ")])
+        for e in error.errors(include_input=False, include_url=False)
+    ]

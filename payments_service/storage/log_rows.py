@@ -1,0 +1,123 @@
+"""SQL of the event log: writers append to the outbox, the sequencer moves rows to gap-free positions, readers page.
+
+Why an outbox and not a serial column: reading by a sequence skips rows that commit late (reading/streams.md 3).
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payments_service.storage.column_types import database_now
+from payments_service.storage.dialects import insert_ignoring
+from payments_service.storage.tables import event_log, event_log_head, event_outbox
+
+SEQUENCE_BATCH = 500
+_LOG_COLUMNS = (
+    event_log.c.position,
+    event_log.c.event_id,
+    event_log.c.organization_id,
+    event_log.c.purchase_type,
+    event_log.c.type,
+    event_log.c.ordering_key,
+    event_log.c.body,
+)
+_PAGE = select(*_LOG_COLUMNS).order_by(event_log.c.position)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """One event, serialized once; `ordering_key` is the order's id, or the Stripe object's where there is no order."""
+
+    event_id: str
+    organization_id: str
+    ordering_key: str
+    order_version: int
+    purchase_type: str
+    type: int
+    body: bytes
+    occur_time: datetime
+
+
+class LogEntry(NamedTuple):
+    """One event of the log, with what filters look at."""
+
+    position: int
+    event_id: str
+    organization_id: str
+    purchase_type: str
+    type: int
+    ordering_key: str
+    body: bytes
+
+
+class LogHead(NamedTuple):
+    """Where the log stands: the last position, and up to which one entries were trimmed."""
+
+    log_id: UUID
+    position: int
+    trimmed_through: int
+
+
+async def create_head(tx: AsyncConnection, log_id: UUID) -> None:
+    """Make the head row unless it is there."""
+    row = {"one": 1, "log_id": log_id.hex, "position": 0, "trimmed_through": 0}
+    await tx.execute(insert_ignoring(tx, event_log_head).values(row))
+
+
+async def append_events(tx: AsyncConnection, events: list[OutboxEvent]) -> None:
+    """Stage events in the transaction of their transition; call it after the order's row is locked."""
+    if events:
+        await tx.execute(insert(event_outbox), [asdict(event) for event in events])
+
+
+async def sequence_events(tx: AsyncConnection) -> int:
+    """Give positions to the oldest staged events, at most SEQUENCE_BATCH; returns how many.
+
+    The head row's lock serializes sequencers; an aborted one leaves no gap because the head rolls back with it.
+    """
+    head = (await tx.execute(select(event_log_head.c.position).with_for_update())).scalar_one()
+    oldest = select(event_outbox.c.id).order_by(event_outbox.c.id).limit(SEQUENCE_BATCH)
+    taken = delete(event_outbox).where(event_outbox.c.id.in_(oldest.scalar_subquery())).returning(event_outbox)
+    rows = sorted((await tx.execute(taken)).mappings(), key=lambda row: row["id"])
+    if not rows:
+        return 0
+    now = (await tx.execute(select(database_now()))).scalar_one()
+    await tx.execute(
+        insert(event_log),
+        [
+            {**{name: row[name] for name in row if name != "id"}, "position": position, "sequence_time": now}
+            for position, row in enumerate(rows, head + 1)
+        ],
+    )
+    await tx.execute(update(event_log_head).values(position=head + len(rows)))
+    return len(rows)
+
+
+async def read_page(reading: AsyncConnection, after: int, limit: int) -> list[LogEntry]:
+    """Read the entries strictly after a position, in order."""
+    result = await reading.execute(_PAGE.where(event_log.c.position > after).limit(limit))
+    return [LogEntry._make(row) for row in result]
+
+
+async def read_head(reading: AsyncConnection) -> LogHead:
+    """Read where the log stands."""
+    columns = (event_log_head.c.log_id, event_log_head.c.position, event_log_head.c.trimmed_through)
+    log_id, position, trimmed = (await reading.execute(select(*columns))).one()
+    return LogHead(UUID(hex=log_id), position, trimmed)
+
+
+async def read_event_id(reading: AsyncConnection, position: int) -> str | None:
+    """Read which event stands at a position."""
+    statement = select(event_log.c.event_id).where(event_log.c.position == position)
+    return (await reading.execute(statement)).scalar_one_or_none()
+
+
+async def position_before(reading: AsyncConnection, time: datetime) -> int | None:
+    """Find the last position that was sequenced before a time."""
+    statement = select(func.max(event_log.c.position)).where(event_log.c.sequence_time < time)
+    position: int | None = (await reading.execute(statement)).scalar_one()
+    return position

@@ -1,0 +1,175 @@
+"""SQL of orders; reads for a caller take the caller's scope, and another organization's order is not found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payments_service.scope import EVERYTHING, Scope
+from payments_service.storage.column_types import database_now, database_now_plus
+from payments_service.storage.dialects import insert_ignoring
+from payments_service.storage.tables import orders
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order as stored; states are the contract's numbers, `purchase` is the serialized message."""
+
+    order_id: str
+    organization_id: str
+    user_id: str
+    created_by: str
+    request_id: str
+    request_digest: bytes
+    purchase_type: str
+    purchase: bytes
+    mode: int
+    stripe_account: str
+    livemode: bool
+    stripe_parameters: dict[str, Any]
+    creation_generation: int
+    creation_doubtful: bool
+    creation_epoch: int
+    creation_lease_expire_time: datetime | None
+    rejection: dict[str, Any] | None
+    facts: dict[str, Any]
+    payment_state: int
+    fulfillment_state: int
+    total_minor_units: int | None
+    currency_code: str | None
+    checkout_session_id: str | None
+    checkout_url: str | None
+    payment_intent_id: str | None
+    subscription_id: str | None
+    version: int
+    create_time: datetime
+    update_time: datetime
+    expire_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """What a list is narrowed to; empty means no narrowing."""
+
+    organization_id: str = ""
+    user_id: str = ""
+    purchase_type: str = ""
+    payment_states: tuple[int, ...] = ()
+    fulfillment_states: tuple[int, ...] = ()
+
+
+async def insert_order(tx: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Insert a new order; False where the caller's request id has one already."""
+    statement = insert_ignoring(tx, orders).values(values).returning(orders.c.order_id)
+    return (await tx.execute(statement)).first() is not None
+
+
+async def find_by_request(
+    reading: AsyncConnection, organization_id: str, created_by: str, request_id: str
+) -> OrderRow | None:
+    """Find the order that a caller's request has made."""
+    return await _one(
+        reading,
+        select(orders).where(
+            orders.c.organization_id == organization_id,
+            orders.c.created_by == created_by,
+            orders.c.request_id == request_id,
+        ),
+    )
+
+
+async def find_order(reading: AsyncConnection, order_id: str, scope: Scope) -> OrderRow | None:
+    """Find an order of the scope by its id."""
+    return await _one(reading, select(orders).where(orders.c.order_id == order_id, *_within(scope)))
+
+
+async def find_by_session(reading: AsyncConnection, session_id: str, scope: Scope) -> OrderRow | None:
+    """Find an order of the scope by its checkout session."""
+    return await _one(reading, select(orders).where(orders.c.checkout_session_id == session_id, *_within(scope)))
+
+
+async def find_order_id_by_stripe_ids(
+    reading: AsyncConnection, *, session_id: str | None, payment_intent_id: str | None, subscription_id: str | None
+) -> str | None:
+    """Find whose the ids are that Stripe gave to a session, a payment or a subscription."""
+    named = {
+        orders.c.checkout_session_id: session_id,
+        orders.c.payment_intent_id: payment_intent_id,
+        orders.c.subscription_id: subscription_id,
+    }
+    matches = [column == value for column, value in named.items() if value]
+    if not matches:
+        return None
+    statement = select(orders.c.order_id).where(or_(*matches)).limit(1)
+    return (await reading.execute(statement)).scalar_one_or_none()
+
+
+async def lock_order(tx: AsyncConnection, order_id: str, scope: Scope = EVERYTHING) -> OrderRow | None:
+    """Lock an order's row until the transaction ends; always before the inbox's or a fulfillment's row."""
+    return await _one(tx, select(orders).where(orders.c.order_id == order_id, *_within(scope)).with_for_update())
+
+
+async def update_order(tx: AsyncConnection, order_id: str, values: dict[str, Any]) -> OrderRow:
+    """Change an order that this transaction has locked."""
+    statement = update(orders).where(orders.c.order_id == order_id).values(values).returning(*orders.c)
+    return OrderRow(**(await tx.execute(statement)).mappings().one())
+
+
+async def claim_creation(tx: AsyncConnection, order_id: str, creating_state: int, lease_seconds: float) -> int | None:
+    """Take the right to ask Stripe for this order's session; returns the fencing epoch, None where another has it."""
+    free = or_(orders.c.creation_lease_expire_time.is_(None), orders.c.creation_lease_expire_time < database_now())
+    statement = (
+        update(orders)
+        .where(orders.c.order_id == order_id, orders.c.payment_state == creating_state, free)
+        .values(
+            creation_epoch=orders.c.creation_epoch + 1,
+            creation_lease_expire_time=database_now_plus(lease_seconds),
+        )
+        .returning(orders.c.creation_epoch)
+    )
+    epoch: int | None = (await tx.execute(statement)).scalar_one_or_none()
+    return epoch
+
+
+async def list_orders(
+    reading: AsyncConnection, scope: Scope, narrowed: OrderFilter, after: tuple[datetime, str] | None, limit: int
+) -> list[OrderRow]:
+    """List orders of the scope, newest first, strictly after a key of an earlier page."""
+    statement = select(orders).where(*_within(scope), *_narrowing(narrowed))
+    if after is not None:
+        statement = statement.where(tuple_(orders.c.create_time, orders.c.order_id) < after)
+    newest = statement.order_by(orders.c.create_time.desc(), orders.c.order_id.desc()).limit(limit)
+    return [OrderRow(**row) for row in (await reading.execute(newest)).mappings()]
+
+
+def _narrowing(narrowed: OrderFilter) -> list[ColumnElement[bool]]:
+    exact = {
+        orders.c.organization_id: narrowed.organization_id,
+        orders.c.user_id: narrowed.user_id,
+        orders.c.purchase_type: narrowed.purchase_type,
+    }
+    among = {
+        orders.c.payment_state: narrowed.payment_states,
+        orders.c.fulfillment_state: narrowed.fulfillment_states,
+    }
+    return [
+        *(column == value for column, value in exact.items() if value),
+        *(column.in_(values) for column, values in among.items() if values),
+    ]
+
+
+def _within(scope: Scope) -> Sequence[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if scope.organizations is not None:
+        conditions.append(orders.c.organization_id.in_(scope.organizations))
+    if scope.purchase_types is not None:
+        conditions.append(orders.c.purchase_type.in_(scope.purchase_types))
+    return conditions
+
+
+async def _one(connection: AsyncConnection, statement: Select[Any]) -> OrderRow | None:
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else OrderRow(**row)

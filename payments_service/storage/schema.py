@@ -1,0 +1,59 @@
+"""Brings the schema to this version's revision, or says why the database cannot be used as it is."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from payments_service.errors import ConfigurationError
+from payments_service.storage.database import Database
+
+MIGRATION_LOCK = 7_091_337_201
+
+
+async def migrate(database: Database) -> None:
+    """Run what is missing in one transaction; two migrators at once take turns."""
+    async with database.transaction() as transaction:
+        await transaction.run_sync(_upgrade)
+
+
+async def require_present_schema(database: Database) -> None:
+    """Raise ConfigurationError unless the schema is exactly this version's."""
+    async with database.reading() as reading:
+        found = await reading.run_sync(_revision)
+    if found is None:
+        raise ConfigurationError("The database has no schema yet: run `payments migrate`.")
+    if found == _scripts().get_current_head():
+        return
+    if found in {script.revision for script in _scripts().walk_revisions()}:
+        raise ConfigurationError(f"The database's schema is at {found}, an older one: run `payments migrate`.")
+    raise ConfigurationError(
+        f"The database's schema is at {found}, which this version does not know: it is newer, "
+        "so run the version of the service that made it, or a later one."
+    )
+
+
+def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,77 @@
+"""The Stripe account that the sandbox plays: its ledger, its clock, its faults, and the events that it emits."""
+
+import asyncio
+import json
+import random
+
+from stripe_sandbox.configuration import API_VERSION, SandboxConfig
+from stripe_sandbox.delivery_queue import DeliveryQueue
+from stripe_sandbox.fault_plan import FaultPlan
+from stripe_sandbox.json_types import JsonObject
+from stripe_sandbox.ledger import Ledger
+from stripe_sandbox.object_ids import new_object_id
+from stripe_sandbox.virtual_clock import VirtualClock
+
+
+class SandboxAccount:
+    """Everything that outlives one request; opened and closed by the application."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self.webhook_url = config.webhook_url
+        self.base_url = f"http://{config.host}:{config.port}"
+        self.ledger = Ledger(config.database)
+        self.clock = VirtualClock(config.now, self.ledger)
+        self.queue = DeliveryQueue(self.ledger)
+        self.faults = FaultPlan.from_json(json.loads(self.ledger.setting("faults", "{}")))
+        # Faults are drawn by chance, not secrets.
+        self.chance = random.Random()  # noqa: S311
+        self.deliveries_due = asyncio.Event()
+        self.expiries_due = asyncio.Event()
+
+    def emit(
+        self, event_type: str, subject: JsonObject, request: JsonObject | None = None, order: int = 0
+    ) -> JsonObject:
+        """Keep an event and its deliveries, inside the caller's transaction; `order` is its place in one change."""
+        event: JsonObject = {
+            "id": new_object_id("evt"),
+            "object": "event",
+            "api_version": API_VERSION,
+            "created": self.clock.seconds(),
+            "data": {"object": subject},
+            "livemode": False,
+            "pending_webhooks": 0,
+            "request": request or {"id": None, "idempotency_key": None},
+            "type": event_type,
+        }
+        self.ledger.put(event)
+        for endpoint in self.endpoints_for(event_type):
+            self._plan(event["id"], endpoint, order)
+        return event
+
+    def endpoints_for(self, event_type: str) -> list[str]:
+        """Name the endpoints that listen to a type: the configured one, and those made by the API."""
+        made = self.ledger.select("webhook_endpoint")
+        names = [e["id"] for e in made if e["status"] == "enabled" and _listens(e["enabled_events"], event_type)]
+        return ([DeliveryQueue.CONFIGURED] if self.webhook_url else []) + names
+
+    def _plan(self, event_id: str, endpoint: str, order: int) -> None:
+        webhooks = self.faults.webhooks
+        for _ in range(1 + webhooks.duplicate):
+            dropped = self.chance.random() < webhooks.drop
+            delay = webhooks.delay_seconds + webhooks.shuffled_by(order)
+            self.queue.plan(event_id, endpoint, self.clock.now() + delay, dropped=dropped)
+        self.deliveries_due.set()
+
+    def keep_faults(self, faults: FaultPlan) -> None:
+        """Take up other faults for what follows."""
+        self.faults = faults
+        self.ledger.keep_setting("faults", json.dumps(faults.to_json()))
+
+    def with_pending(self, event: JsonObject) -> JsonObject:
+        """Show how many endpoints have not taken the event yet."""
+        return {**event, "pending_webhooks": self.queue.pending(event["id"])}
+
+
+def _listens(enabled: list[str], event_type: str) -> bool:
+    return "*" in enabled or event_type in enabled

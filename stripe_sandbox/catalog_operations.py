@@ -1,0 +1,49 @@
+"""Stripe's API of customers, products and prices: create and retrieve."""
+
+from starlette.routing import Route
+
+from stripe_sandbox.api_error import StripeApiError
+from stripe_sandbox.api_gate import ApiGate, Call, Operation
+from stripe_sandbox.catalog import make_price, make_product
+from stripe_sandbox.json_types import JsonObject
+from stripe_sandbox.session_rules import check_metadata
+from stripe_sandbox.subscription_objects import make_customer
+
+
+def catalog_routes(gate: ApiGate) -> list[Route]:
+    """Serve them."""
+    return [
+        gate.route("POST", "/v1/customers", "customer_create", _create_customer),
+        gate.route("GET", "/v1/customers/{id}", "customer_retrieve", _retrieve("customer")),
+        gate.route("POST", "/v1/products", "product_create", _create_product),
+        gate.route("GET", "/v1/products/{id}", "product_retrieve", _retrieve("product")),
+        gate.route("POST", "/v1/prices", "price_create", _create_price),
+        gate.route("GET", "/v1/prices/{id}", "price_retrieve", _retrieve("price")),
+    ]
+
+
+def _retrieve(kind: str) -> Operation:
+    return lambda call: call.account.ledger.get(kind, call.object_id)
+
+
+def _create_customer(call: Call) -> JsonObject:
+    check_metadata(call.parameters.get("metadata") or {}, "metadata")
+    customer = make_customer(call.parameters.get("email"), call.parameters, call.account.clock.seconds())
+    call.account.ledger.put(customer)
+    call.account.emit("customer.created", customer, call.cause)
+    return customer
+
+
+def _create_product(call: Call) -> JsonObject:
+    if "id" in call.parameters and call.account.ledger.find("product", call.parameters["id"]):
+        raise StripeApiError("Product already exists.", code="resource_already_exists", param="id")
+    product = make_product(call.account.ledger, call.parameters, call.account.clock.seconds())
+    call.account.emit("product.created", product, call.cause)
+    return product
+
+
+def _create_price(call: Call) -> JsonObject:
+    check_metadata(call.parameters.get("metadata") or {}, "metadata")
+    price = make_price(call.account.ledger, call.parameters, "", call.account.clock.seconds())
+    call.account.emit("price.created", price, call.cause)
+    return price

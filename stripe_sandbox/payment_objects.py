@@ -1,0 +1,160 @@
+"""Payment intents and charges as Stripe writes them for a payment made in Checkout."""
+
+from stripe_sandbox.json_types import JsonObject
+from stripe_sandbox.object_ids import new_object_id
+
+
+def make_payment_intent(session: JsonObject, data: JsonObject, method: str, now: int) -> JsonObject:
+    """Build the intent of a session's payment, before its money has moved."""
+    intent_id = new_object_id("pi")
+    return {
+        "id": intent_id,
+        "object": "payment_intent",
+        "amount": session["amount_total"],
+        "amount_capturable": 0,
+        "amount_details": {"tip": {}},
+        "amount_received": 0,
+        "application": None,
+        "application_fee_amount": None,
+        "automatic_payment_methods": None,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": "automatic_async",
+        "client_secret": f"{intent_id}_secret_{new_object_id('x')[2:]}",
+        "confirmation_method": "automatic",
+        "created": now,
+        "currency": session["currency"],
+        "customer": session["customer"],
+        "customer_account": None,
+        "description": data.get("description"),
+        "excluded_payment_method_types": None,
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "metadata": data.get("metadata") or {},
+        "next_action": None,
+        "on_behalf_of": None,
+        "payment_method": None,
+        "payment_method_configuration_details": None,
+        "payment_method_options": {},
+        "payment_method_types": [method],
+        "processing": None,
+        "receipt_email": data.get("receipt_email"),
+        "review": None,
+        "setup_future_usage": data.get("setup_future_usage"),
+        "shipping": None,
+        "source": None,
+        "statement_descriptor": data.get("statement_descriptor"),
+        "statement_descriptor_suffix": data.get("statement_descriptor_suffix"),
+        "status": "requires_payment_method",
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+
+
+def make_charge(intent: JsonObject, details: JsonObject | None, status: str, now: int) -> JsonObject:
+    """Build a charge; the intent's metadata are copied to it once, as Stripe does."""
+    paid = status == "succeeded"
+    method = intent["payment_method_types"][0]
+    return {
+        "id": new_object_id("ch" if method == "card" else "py"),
+        "object": "charge",
+        "amount": intent["amount"],
+        "amount_captured": intent["amount"] if status != "failed" else 0,
+        "amount_refunded": 0,
+        "application": None,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "balance_transaction": new_object_id("txn") if paid else None,
+        "billing_details": _billing(details),
+        "calculated_statement_descriptor": "SANDBOX",
+        "captured": status != "failed",
+        "created": now,
+        "currency": intent["currency"],
+        "customer": intent["customer"],
+        "description": intent["description"],
+        "disputed": False,
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
+        "fraud_details": {},
+        "livemode": False,
+        "metadata": dict(intent["metadata"]),
+        "on_behalf_of": None,
+        "outcome": _outcome(status),
+        "paid": paid,
+        "payment_intent": intent["id"],
+        "payment_method": intent["payment_method"] or new_object_id("pm"),
+        "payment_method_details": _method_details(method),
+        "receipt_email": intent["receipt_email"],
+        "receipt_number": None,
+        "receipt_url": None,
+        "refunded": False,
+        "review": None,
+        "shipping": None,
+        "source": None,
+        "source_transfer": None,
+        "statement_descriptor": None,
+        "statement_descriptor_suffix": None,
+        "status": status,
+        "transfer_data": None,
+        "transfer_group": None,
+    }
+
+
+def _billing(details: JsonObject | None) -> JsonObject:
+    known = details or {}
+    empty = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
+    return {
+        "address": known.get("address") or empty,
+        "email": known.get("email"),
+        "name": known.get("name"),
+        "phone": None,
+        "tax_id": None,
+    }
+
+
+def _outcome(status: str) -> JsonObject:
+    accepted = status != "failed"
+    return {
+        "advice_code": None if accepted else "try_again_later",
+        "network_advice_code": None,
+        "network_decline_code": None if accepted else "01",
+        "network_status": "approved_by_network" if accepted else "declined_by_network",
+        "reason": None if accepted else "generic_decline",
+        "risk_level": "normal",
+        "risk_score": 12,
+        "seller_message": "Payment complete." if accepted else "The bank did not return any further details.",
+        "type": "authorized" if accepted else "issuer_declined",
+    }
+
+
+def _method_details(method: str) -> JsonObject:
+    if method != "card":
+        names = ("bank_code", "branch_code", "fingerprint", "mandate")
+        return {"type": method, method: {**dict.fromkeys(names), "country": "DE", "last4": "3000"}}
+    return {"type": "card", "card": _card()}
+
+
+def _card() -> JsonObject:
+    checks = {"address_line1_check": None, "address_postal_code_check": "pass", "cvc_check": "pass"}
+    return {
+        "amount_authorized": None,
+        "authorization_code": None,
+        "brand": "visa",
+        "checks": checks,
+        "country": "US",
+        "exp_month": 8,
+        "exp_year": 2034,
+        "fingerprint": "SandboxSandbox42",
+        "funding": "credit",
+        "installments": None,
+        "last4": "4242",
+        "mandate": None,
+        "network": "visa",
+        "network_token": {"used": False},
+        "network_transaction_id": "100000000000042",
+        "regulated_status": "unregulated",
+        "three_d_secure": None,
+        "wallet": None,
+    }

@@ -1,0 +1,110 @@
+"""The checkout session as Stripe writes it; built once, then changed by payments and expiry only."""
+
+from stripe_sandbox.json_types import JsonObject
+from stripe_sandbox.object_ids import new_object_id
+from stripe_sandbox.session_rules import DAY
+
+KIND = "checkout.session"
+
+# What a session of this kind holds where the request says nothing.
+_EMPTY = (
+    "allow_promotion_codes", "billing_address_collection", "client_secret", "collected_information", "consent",
+    "consent_collection", "currency_conversion", "customer_account", "customer_details", "invoice", "locale",
+    "origin_context", "payment_intent", "payment_link", "payment_method_collection", "permissions", "recovered_from",
+    "setup_intent", "shipping_address_collection", "shipping_cost", "submit_type", "subscription", "wallet_options",
+    "after_expiration", "payment_method_configuration_details", "integration_identifier",
+)  # fmt: skip
+_ECHOED = (
+    "allow_promotion_codes", "billing_address_collection", "locale", "submit_type", "integration_identifier",
+    "origin_context", "payment_method_collection", "shipping_address_collection",
+)  # fmt: skip
+
+
+def make_session(parameters: JsonObject, items: list[JsonObject], customer: str | None, now: int) -> JsonObject:
+    """Build an open session; its payment intent or subscription comes with the payment, as in Stripe."""
+    total = sum(item["amount_total"] for item in items)
+    mode = parameters["mode"]
+    session: JsonObject = {
+        "id": new_object_id("cs"),
+        "object": KIND,
+        **dict.fromkeys(_EMPTY),
+        **{name: parameters[name] for name in _ECHOED if name in parameters},
+        "adaptive_pricing": {"enabled": False},
+        "amount_subtotal": total,
+        "amount_total": total,
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "cancel_url": parameters.get("cancel_url"),
+        "client_reference_id": parameters.get("client_reference_id"),
+        "created": now,
+        "currency": items[0]["currency"],
+        "custom_fields": [],
+        "custom_text": dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
+        "customer": customer,
+        "customer_creation": _customer_creation(parameters),
+        "customer_email": parameters.get("customer_email"),
+        "discounts": [],
+        "expires_at": parameters.get("expires_at", now + DAY),
+        "invoice_creation": _invoice_creation() if mode == "payment" else None,
+        "livemode": False,
+        "managed_payments": {"enabled": False},
+        "metadata": {key: value for key, value in (parameters.get("metadata") or {}).items() if value},
+        "mode": mode,
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "payment_method_types": _payment_method_types(parameters),
+        "payment_status": "unpaid" if total else "no_payment_required",
+        "phone_number_collection": {"enabled": False},
+        "saved_payment_method_options": None,
+        "shipping_options": [],
+        "status": "open",
+        "success_url": parameters["success_url"],
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "ui_mode": "hosted_page",
+        "url": None,
+    }
+    return session
+
+
+def shown_session(session: JsonObject, base_url: str) -> JsonObject:
+    """Give the session as it is seen now: its page has an address only while it is open."""
+    url = f"{base_url}/pay/{session['id']}" if session["status"] == "open" else None
+    return {**session, "url": url}
+
+
+def customer_details(email: str) -> JsonObject:
+    """Write what the buyer told on the page; the sandbox's buyer has a reserved address."""
+    address = {"city": None, "country": "US", "line1": None, "line2": None, "postal_code": "94107", "state": None}
+    return {
+        "address": address,
+        "business_name": None,
+        "email": email,
+        "individual_name": None,
+        "name": "Sandbox Buyer",
+        "phone": None,
+        "tax_exempt": "none",
+        "tax_ids": [],
+    }
+
+
+def _customer_creation(parameters: JsonObject) -> str | None:
+    if parameters["mode"] == "subscription":
+        return None if "customer" in parameters else "always"
+    return None if "customer" in parameters else str(parameters.get("customer_creation", "if_required"))
+
+
+def _payment_method_types(parameters: JsonObject) -> list[str]:
+    allowed = parameters.get("allowed_payment_method_types") or ["card", "sepa_debit"]
+    excluded = parameters.get("excluded_payment_method_types") or []
+    return [name for name in allowed if name not in excluded] or ["card"]
+
+
+def _invoice_creation() -> JsonObject:
+    data: JsonObject = {
+        "account_tax_ids": None,
+        "custom_fields": None,
+        "description": None,
+        "footer": None,
+        "issuer": None,
+        "metadata": {},
+        "rendering_options": None,
+    }
+    return {"enabled": False, "invoice_data": data}

@@ -1,0 +1,120 @@
+"""Stripe's API of checkout sessions: create, read, list, update, expire; payments happen elsewhere."""
+
+from starlette.routing import Route
+
+from stripe_sandbox.api_error import StripeApiError, no_such
+from stripe_sandbox.api_gate import ApiGate, Call
+from stripe_sandbox.json_types import JsonObject
+from stripe_sandbox.ledger import Condition
+from stripe_sandbox.line_items import keep_line_items, line_item_list, line_items_of, make_line_items
+from stripe_sandbox.object_pages import list_page, slice_page
+from stripe_sandbox.payment_flow import PLAN, current_session, expire, expire_due
+from stripe_sandbox.session_object import KIND, make_session, shown_session
+from stripe_sandbox.session_rules import check_metadata, check_session, check_total
+
+_FILTERS = ("customer", "payment_intent", "status", "subscription")
+_EXPANDED_ITEMS = 10
+
+
+def session_routes(gate: ApiGate) -> list[Route]:
+    """Serve them."""
+    path = "/v1/checkout/sessions"
+    return [
+        gate.route("POST", path, "session_create", create_session),
+        gate.route("GET", path, "session_list", list_sessions),
+        gate.route("GET", path + "/{id}", "session_retrieve", retrieve_session),
+        gate.route("POST", path + "/{id}", "session_update", update_session),
+        gate.route("GET", path + "/{id}/line_items", "session_line_items", list_line_items),
+        gate.route("POST", path + "/{id}/expire", "session_expire", expire_session),
+    ]
+
+
+def create_session(call: Call) -> JsonObject:
+    """Open a checkout; its address is the sandbox's own page."""
+    account, parameters = call.account, call.parameters
+    now = account.clock.seconds()
+    check_session(parameters, now)
+    customer = parameters.get("customer")
+    if customer is not None and account.ledger.find("customer", customer) is None:
+        raise no_such("customer", customer, "customer", 400)
+    items = make_line_items(account.ledger, parameters, now)
+    check_total(items, parameters["mode"])
+    session = make_session(parameters, items, customer, now)
+    account.ledger.put(session)
+    keep_line_items(account.ledger, session["id"], items)
+    plan = {name: parameters.get(name) or {} for name in ("payment_intent_data", "subscription_data")}
+    account.ledger.put({"id": session["id"], "payment_intent": None, **plan}, PLAN)
+    account.expiries_due.set()
+    return shown(call, session)
+
+
+def retrieve_session(call: Call) -> JsonObject:
+    """Read one."""
+    return shown(call, current_session(call.account, call.object_id))
+
+
+def list_sessions(call: Call) -> JsonObject:
+    """List them, newest first."""
+    expire_due(call.account)
+    conditions: list[Condition] = [
+        (f"json_extract(body, '$.{name}') = ?", call.parameters[name]) for name in _FILTERS if name in call.parameters
+    ]
+    if "customer_details" in call.parameters:
+        email = call.parameters["customer_details"]["email"]
+        conditions.append(("json_extract(body, '$.customer_details.email') = ?", email))
+    page = list_page(call, KIND, "/v1/checkout/sessions", conditions)
+    return {**page, "data": [shown(call, session, "data.") for session in page["data"]]}
+
+
+def update_session(call: Call) -> JsonObject:
+    """Change metadata: an empty value takes a key away."""
+    session = current_session(call.account, call.object_id)
+    given = call.parameters.get("metadata")
+    if given == "":
+        session["metadata"] = {}
+    elif given:
+        merged = {**session["metadata"], **given}
+        session["metadata"] = {key: value for key, value in merged.items() if value}
+        check_metadata(session["metadata"], "metadata")
+    call.account.ledger.put(session)
+    return shown(call, session)
+
+
+def list_line_items(call: Call) -> JsonObject:
+    """List a session's items in the order of the request."""
+    call.account.ledger.get(KIND, call.object_id)
+    items = line_items_of(call.account.ledger, call.object_id)
+    page, more = slice_page(items, call.parameters)
+    return line_item_list(page, call.object_id, has_more=more)
+
+
+def expire_session(call: Call) -> JsonObject:
+    """Close an open one."""
+    session = current_session(call.account, call.object_id)
+    if session["status"] != "open":
+        raise StripeApiError(
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
+            f"{session['status']}.",
+            executed=True,
+        )
+    expire(call.account, call.object_id, call.cause)
+    return shown(call, call.account.ledger.get(KIND, call.object_id))
+
+
+def shown(call: Call, session: JsonObject, prefix: str = "") -> JsonObject:
+    """Give a session as the caller wants it, with what it asks to expand."""
+    ledger, seen = call.account.ledger, shown_session(session, call.account.base_url)
+    for name in call.parameters.get("expand", []):
+        field = name.removeprefix(prefix)
+        if field == "line_items":
+            items = line_items_of(ledger, session["id"])
+            more = len(items) > _EXPANDED_ITEMS
+            seen["line_items"] = line_item_list(items[:_EXPANDED_ITEMS], session["id"], has_more=more)
+        elif field in ("payment_intent", "customer", "subscription", "invoice"):
+            seen[field] = ledger.find(field, session[field]) if session[field] else None
+        elif field == "payment_intent.latest_charge" and session["payment_intent"]:
+            intent = ledger.get("payment_intent", session["payment_intent"])
+            seen["payment_intent"] = {**intent, "latest_charge": ledger.find("charge", intent["latest_charge"])}
+        elif not field.startswith(("line_items.", "payment_intent.")):
+            raise StripeApiError(f"This property cannot be expanded ({field}).", param="expand")
+    return seen

@@ -1,0 +1,1 @@
+"""The sandbox is tried by Stripe's own client, over HTTP."""

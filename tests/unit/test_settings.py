@@ -1,0 +1,61 @@
+"""Settings are read from the environment, and a wrong one is named."""
+
+import pytest
+
+from payments_service.errors import ConfigurationError
+from payments_service.settings import read_settings
+
+
+@pytest.fixture
+def setenv(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    return monkeypatch
+
+
+def test_with_nothing_set_the_service_is_embedded_on_loopback() -> None:
+    settings = read_settings()
+
+    assert settings.embedded
+    assert settings.grpc_address == "127.0.0.1:50051"
+
+
+def test_several_webhook_secrets_are_separated_by_commas(setenv: pytest.MonkeyPatch) -> None:
+    setenv.setenv("PAYMENTS_STRIPE_WEBHOOK_SECRETS", "whsec_a, whsec_b")
+
+    settings = read_settings()
+
+    assert settings.webhook_secrets == ("whsec_a", "whsec_b")
+    assert "whsec_a" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PAYMENTS_GRPC_ADDRESS", "50051"),
+        ("PAYMENTS_GRPC_ADDRESS", "0.0.0.0:50051"),
+        ("PAYMENTS_STRIPE_API_BASE", "https://stripe.example"),
+        ("PAYMENTS_RETENTION_DAYS", "soon"),
+    ],
+)
+def test_a_wrong_setting_is_named(setenv: pytest.MonkeyPatch, name: str, value: str) -> None:
+    setenv.setenv(name, value)
+
+    with pytest.raises(ConfigurationError, match=name):
+        read_settings()
+
+
+def test_beyond_loopback_plain_text_must_be_said_out_loud(setenv: pytest.MonkeyPatch) -> None:
+    setenv.setenv("PAYMENTS_GRPC_ADDRESS", "0.0.0.0:50051")
+    setenv.setenv("PAYMENTS_CALLERS_FILE", "callers.toml")
+    with pytest.raises(ConfigurationError, match="PAYMENTS_PLAINTEXT=1"):
+        read_settings()
+
+    setenv.setenv("PAYMENTS_PLAINTEXT", "1")
+
+    assert read_settings().plaintext
+
+
+@pytest.mark.parametrize("plain", ["postgres", "postgresql", "postgresql+asyncpg"])
+def test_a_plain_postgresql_url_gets_the_driver_that_we_have(setenv: pytest.MonkeyPatch, plain: str) -> None:
+    setenv.setenv("PAYMENTS_DATABASE_URL", f"{plain}://host/db")
+
+    assert read_settings().database_url == "postgresql+asyncpg://host/db"

@@ -1,0 +1,1 @@
+"""The HTTP bridge: bytes in, verified, stored, 200. It never works on an event."""
