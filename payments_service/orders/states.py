@@ -1,4 +1,4 @@
-"""The states of an order, as numbered in the contract; a test holds the two together."""
+"""The states of an order and of an event in the inbox, as numbered in the contract; a test holds them together."""
 
 from enum import IntEnum
 
@@ -29,3 +29,15 @@ class FulfillmentState(IntEnum):
     FULFILLED = 3
     FAILED = 4
     REVOKED = 5
+
+
+class StripeEventState(IntEnum):
+    """What became of one of Stripe's events."""
+
+    UNSPECIFIED = 0
+    PENDING = 1
+    APPLIED = 2
+    UNCLAIMED = 3
+    IGNORED = 4
+    FAILED = 5
+    DEFERRED = 6

@@ -60,8 +60,9 @@ class EntitlementRow:
 
 
 async def insert_fulfillment(tx: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Owe something once for a source; False where it is owed already."""
-    statement = insert_ignoring(tx, fulfillments).values(values).returning(fulfillments.c.fulfillment_id)
+    """Owe something once for a source, due at once by the database's clock; False where it is owed already."""
+    due = {"next_attempt_time": database_now()}
+    statement = insert_ignoring(tx, fulfillments).values(values | due).returning(fulfillments.c.fulfillment_id)
     return (await tx.execute(statement)).first() is not None
 
 
@@ -98,6 +99,18 @@ async def find_fulfillment(reading: AsyncConnection, fulfillment_id: str) -> Ful
     return await _one(reading, select(fulfillments).where(fulfillments.c.fulfillment_id == fulfillment_id))
 
 
+async def settle_fulfillment(
+    tx: AsyncConnection, fulfillment_id: str, claim_epoch: int, values: dict[str, Any]
+) -> bool:
+    """Write how an attempt ended; False where another claim came in between, and nothing may be committed."""
+    statement = (
+        update(fulfillments)
+        .where(fulfillments.c.fulfillment_id == fulfillment_id, fulfillments.c.claim_epoch == claim_epoch)
+        .values({"lease_expire_time": None, **values})
+    )
+    return (await tx.execute(statement)).rowcount == 1
+
+
 async def update_fulfillment(tx: AsyncConnection, fulfillment_id: str, values: dict[str, Any]) -> None:
     """Change a fulfillment that this transaction has locked."""
     await tx.execute(update(fulfillments).where(fulfillments.c.fulfillment_id == fulfillment_id).values(values))
@@ -126,6 +139,12 @@ async def due_fulfillment_ids(
         .limit(limit)
     )
     return list((await reading.execute(statement)).scalars())
+
+
+async def free_fulfillment_leases(tx: AsyncConnection) -> None:
+    """Take all leases back: only the one process of a SQLite file may say that all others are dead."""
+    held = update(fulfillments).where(fulfillments.c.lease_expire_time.is_not(None))
+    await tx.execute(held.values(lease_expire_time=None))
 
 
 async def list_fulfillments(
