@@ -100,27 +100,34 @@ async def find_fulfillment(reading: AsyncConnection, fulfillment_id: str) -> Ful
 
 
 async def settle_fulfillment(
-    tx: AsyncConnection, fulfillment_id: str, claim_epoch: int, values: dict[str, Any]
+    tx: AsyncConnection, fulfillment_id: str, claim_epoch: int, values: dict[str, Any], retry_seconds: float | None
 ) -> bool:
     """Write how an attempt ended; False where another claim came in between, and nothing may be committed."""
+    due = None if retry_seconds is None else database_now_plus(retry_seconds)
     statement = (
         update(fulfillments)
         .where(fulfillments.c.fulfillment_id == fulfillment_id, fulfillments.c.claim_epoch == claim_epoch)
-        .values({"lease_expire_time": None, **values})
+        .values({**values, "lease_expire_time": None, "next_attempt_time": due})
     )
     return (await tx.execute(statement)).rowcount == 1
 
 
-async def update_fulfillment(tx: AsyncConnection, fulfillment_id: str, values: dict[str, Any]) -> None:
-    """Change a fulfillment that this transaction has locked."""
-    await tx.execute(update(fulfillments).where(fulfillments.c.fulfillment_id == fulfillment_id).values(values))
-
-
-async def schedule_fulfillment(tx: AsyncConnection, fulfillment_id: str, delay_seconds: float) -> None:
-    """Make a fulfillment due after a delay, by the database's clock."""
-    await update_fulfillment(
-        tx, fulfillment_id, {"next_attempt_time": database_now_plus(delay_seconds), "lease_expire_time": None}
+async def reopen_fulfillment(tx: AsyncConnection, fulfillment_id: str, values: dict[str, Any]) -> None:
+    """Make a locked fulfillment due now with a fresh budget of attempts."""
+    statement = (
+        update(fulfillments)
+        .where(fulfillments.c.fulfillment_id == fulfillment_id)
+        .values(
+            {
+                **values,
+                "attempts": 0,
+                "claim_epoch": fulfillments.c.claim_epoch + 1,
+                "lease_expire_time": None,
+                "next_attempt_time": database_now(),
+            }
+        )
     )
+    await tx.execute(statement)
 
 
 async def due_fulfillment_ids(

@@ -1,0 +1,127 @@
+"""One attempt at one fulfillment: claim it, fulfill it, settle it; it never raises what a fulfiller raised.
+
+A plug-in runs outside any transaction and under a time limit that is shorter than the lease; our own fulfillers
+run inside the transaction that settles them.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from payments_service.errors import PaymentsError
+from payments_service.fulfillment.outcome import Outcome, failed, fulfilled, later
+from payments_service.fulfillment.plugin import FulfillerPlugin, FulfillmentTask
+from payments_service.fulfillment.registry import FulfillerRegistry
+from payments_service.fulfillment.settlement import AttemptLostError, settle
+from payments_service.orders.order_message import fulfillment_message, order_message
+from payments_service.orders.states import FulfillmentState
+from payments_service.retry_policy import RetryPolicy
+from payments_service.scope import EVERYTHING
+from payments_service.storage.database import Connection, Database
+from payments_service.storage.fulfillment_rows import FulfillmentRow, claim_fulfillment, list_shown
+from payments_service.storage.order_rows import OrderRow, find_order, lock_order
+
+LEASE_SECONDS = 90.0
+PLUGIN_SECONDS = 60.0
+MAX_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What an attempt was at, and how it ended; for the log."""
+
+    fulfillment: FulfillmentRow
+    state: FulfillmentState
+    error: str
+
+
+class FulfillmentAttempts:
+    """Makes attempts; any number of processes may do so at the same time."""
+
+    def __init__(
+        self,
+        database: Database,
+        registry: FulfillerRegistry,
+        retries: RetryPolicy,
+        clock: Callable[[], datetime],
+        chance: Callable[[], float],
+    ) -> None:
+        """Take the clock and the chance that backoff is jittered by."""
+        self._database = database
+        self._registry = registry
+        self._retries = retries
+        self._clock = clock
+        self._chance = chance
+
+    async def attempt(self, fulfillment_id: str) -> Attempted | None:
+        """Try it if it is due and nobody's, else None; raises StorageUnavailableError and AttemptLostError."""
+        async with self._database.transaction() as tx:
+            claimed = await claim_fulfillment(tx, fulfillment_id, FulfillmentState.PENDING, LEASE_SECONDS)
+        if claimed is None:
+            return None
+        outcome = await self._fulfilled(claimed)
+        return Attempted(claimed, outcome.state, outcome.error)
+
+    async def _fulfilled(self, claimed: FulfillmentRow) -> Outcome:
+        if claimed.attempts > self._retries.max_attempts:
+            died = "The last attempt did not end: its process died, or it outlived its lease."
+            return await self._settled(claimed, failed(claimed.last_error or died))
+        plugin = self._registry.plugin_of(claimed.purchase_type)
+        try:
+            if plugin is None:
+                return await self._settled_locally(claimed)
+            return await self._settled(claimed, fulfilled(await self._call(plugin, claimed)))
+        except AttemptLostError:
+            raise
+        except Exception as error:  # whatever a fulfiller raises is a failed attempt
+            return await self._settled(claimed, self._after(claimed, _sentence(error)))
+
+    def _after(self, claimed: FulfillmentRow, error: str) -> Outcome:
+        if self._retries.is_last(claimed.attempts):
+            return failed(error)
+        return later(error, self._retries.delay(claimed.attempts, self._chance))
+
+    async def _call(self, plugin: FulfillerPlugin, claimed: FulfillmentRow) -> dict[str, str]:
+        async with self._database.reading() as reading:
+            order = await find_order(reading, claimed.order_id, EVERYTHING)
+            shown = (await list_shown(reading, [claimed.order_id]))[claimed.order_id]
+        if order is None:
+            raise PaymentsError("The order of the fulfillment is gone.", order_id=claimed.order_id)
+        task = FulfillmentTask(
+            idempotency_key=f"{claimed.fulfillment_id}-{claimed.generation}",
+            order=order_message(order, shown),
+            fulfillment=fulfillment_message(claimed),
+        )
+        async with asyncio.timeout(PLUGIN_SECONDS):
+            result = await plugin.fulfill(task)
+        return {str(key): str(value) for key, value in result.items()}
+
+    async def _settled_locally(self, claimed: FulfillmentRow) -> Outcome:
+        local = self._registry.local_of(claimed.purchase_type)
+        async with self._database.transaction() as tx:
+            order = await _locked(tx, claimed)
+            now = self._clock()
+            outcome = await local(tx, order, claimed, now)
+            await settle(tx, order, claimed, outcome, now)
+        return outcome
+
+    async def _settled(self, claimed: FulfillmentRow, outcome: Outcome) -> Outcome:
+        async with self._database.transaction() as tx:
+            await settle(tx, await _locked(tx, claimed), claimed, outcome, self._clock())
+        return outcome
+
+
+async def _locked(tx: Connection, claimed: FulfillmentRow) -> OrderRow:
+    order = await lock_order(tx, claimed.order_id)
+    if order is None:
+        raise PaymentsError("The order of the fulfillment is gone.", order_id=claimed.order_id)
+    return order
+
+
+def _sentence(error: Exception) -> str:
+    """Say what went wrong, for an operator: an event carries it, so it is kept short."""
+    if isinstance(error, TimeoutError):
+        return f"The fulfiller did not answer within {PLUGIN_SECONDS:.0f} s."
+    text = error.message if isinstance(error, PaymentsError) else f"{type(error).__name__}: {error}"
+    return text[:MAX_ERROR]

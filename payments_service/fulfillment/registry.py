@@ -1,0 +1,48 @@
+"""Names the fulfiller of each purchase type: our own, or a plug-in that is installed beside the service."""
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+
+from payments_service.errors import ConfigurationError
+from payments_service.fulfillment.grant import grant
+from payments_service.fulfillment.handoff import hand_off
+from payments_service.fulfillment.outcome import LocalFulfiller
+from payments_service.fulfillment.plugin import ENTRY_POINT_GROUP, FulfillerPlugin
+
+BUILT_IN: Mapping[str, LocalFulfiller] = {"course": grant, "digital_good": grant, "service": hand_off}
+
+
+class FulfillerRegistry:
+    """A type that nobody names is a custom one, and goes to its owner."""
+
+    def __init__(self, plugins: Mapping[str, FulfillerPlugin]) -> None:
+        """Take the plug-ins by purchase type; one may stand in for a built-in fulfiller."""
+        self._plugins = dict(plugins)
+
+    def plugin_of(self, purchase_type: str) -> FulfillerPlugin | None:
+        """Find the plug-in of a type."""
+        return self._plugins.get(purchase_type)
+
+    def local_of(self, purchase_type: str) -> LocalFulfiller:
+        """Find our own fulfiller of a type."""
+        return BUILT_IN.get(purchase_type, hand_off)
+
+
+def load_registry() -> FulfillerRegistry:
+    """Load the installed plug-ins; raises ConfigurationError naming the one that is broken or doubled."""
+    plugins: dict[str, FulfillerPlugin] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name in plugins:
+            raise ConfigurationError(f"Two installed plug-ins fulfill {point.name!r}: uninstall one of them.")
+        plugins[point.name] = _load(point)
+    return FulfillerRegistry(plugins)
+
+
+def _load(point: EntryPoint) -> FulfillerPlugin:
+    try:
+        plugin = point.load()()
+    except Exception as error:
+        raise ConfigurationError(f"The plug-in {point.name!r} ({point.value}) cannot be loaded: {error}") from error
+    if not isinstance(plugin, FulfillerPlugin):
+        raise ConfigurationError(f"The plug-in {point.name!r} ({point.value}) needs `fulfill` and `revoke`.")
+    return plugin
