@@ -1,0 +1,104 @@
+"""The first actor's work: take one event of the inbox, apply it, and wake what came of it; it never raises.
+
+Attempts are counted when the row is claimed, so that an event which kills its process runs out of them.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+
+import structlog
+
+from payments_service.errors import StorageUnavailableError
+from payments_service.inbox.event_application import OPEN_STATES, Applied, ClaimLostError, apply_event
+from payments_service.inbox.waker import Waker
+from payments_service.orders.states import StripeEventState
+from payments_service.orders.verdict import ClaimRules
+from payments_service.retry_policy import RetryPolicy
+from payments_service.storage.database import Database
+from payments_service.storage.inbox_rows import InboxRow, claim_event, postpone_event, settle_event
+
+LEASE_SECONDS = 30.0
+APPLY_SECONDS = 20.0
+MAX_ERROR = 500
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EventWork:
+    """Works on events; any number of processes may do so at the same time."""
+
+    database: Database
+    waker: Waker
+    rules: ClaimRules
+    retries: RetryPolicy
+    clock: Callable[[], datetime]
+    chance: Callable[[], float]
+
+    async def work(self, stripe_event_id: str) -> None:
+        """Apply the event if it is due and nobody's; what fails is tried again later, at last FAILED."""
+        began = perf_counter()
+        try:
+            async with self.database.transaction() as tx:
+                claimed = await claim_event(tx, stripe_event_id, OPEN_STATES, LEASE_SECONDS)
+            if claimed is not None:
+                await self._apply(claimed, began)
+        except StorageUnavailableError as error:
+            # The lease runs out, or was never taken: the sweep comes back to it.
+            _log.warning("event.not_applied", stripe_event_id=stripe_event_id, error=error.message)
+
+    async def _apply(self, claimed: InboxRow, began: float) -> None:
+        if claimed.attempts > self.retries.max_attempts:
+            await self._fail(claimed, claimed.last_error or "The last attempt did not end: its process died.")
+            return
+        try:
+            async with asyncio.timeout(APPLY_SECONDS), self.database.transaction() as tx:
+                applied = await apply_event(tx, claimed, self.rules, self.clock())
+        except (ClaimLostError, StorageUnavailableError) as error:
+            _log.warning("event.not_applied", stripe_event_id=claimed.stripe_event_id, error=error.message)
+        except Exception as error:
+            _log.exception("event.attempt_failed", stripe_event_id=claimed.stripe_event_id, attempt=claimed.attempts)
+            await self._later(claimed, f"{type(error).__name__}: {error}"[:MAX_ERROR])
+        else:
+            self._wake(applied)
+            _tell(claimed, applied, began)
+
+    def _wake(self, applied: Applied) -> None:
+        self.waker.poke_log()
+        if applied.owed_fulfillment_id:
+            self.waker.wake_fulfillment(applied.owed_fulfillment_id)
+
+    async def _later(self, claimed: InboxRow, error: str) -> None:
+        if self.retries.is_last(claimed.attempts):
+            await self._fail(claimed, error)
+            return
+        seconds = self.retries.delay(claimed.attempts, self.chance)
+        async with self.database.transaction() as tx:
+            await postpone_event(tx, claimed.stripe_event_id, claimed.claim_epoch, seconds, {"last_error": error})
+
+    async def _fail(self, claimed: InboxRow, error: str) -> None:
+        values = {
+            "state": StripeEventState.FAILED,
+            "verdict_reason": f"{claimed.attempts} attempts are used up",
+            "last_error": error,
+            "settle_time": self.clock(),
+            "next_attempt_time": None,
+        }
+        async with self.database.transaction() as tx:
+            await settle_event(tx, claimed.stripe_event_id, claimed.claim_epoch, values)
+        _log.error("event.failed", stripe_event_id=claimed.stripe_event_id, type=claimed.type, error=error)
+
+
+def _tell(claimed: InboxRow, applied: Applied, began: float) -> None:
+    _log.info(
+        "event.settled",
+        stripe_event_id=claimed.stripe_event_id,
+        type=claimed.type,
+        verdict=applied.verdict.state.name,
+        reason=applied.verdict.reason,
+        order_id=applied.after.order_id if applied.after else "",
+        attempt=claimed.attempts,
+        milliseconds=round((perf_counter() - began) * 1000, 1),
+    )

@@ -1,0 +1,48 @@
+"""The second actor's work: one attempt at one fulfillment, told in one log line; it never raises."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import structlog
+
+from payments_service.errors import StorageUnavailableError
+from payments_service.fulfillment.attempt import FulfillmentAttempts
+from payments_service.fulfillment.settlement import AttemptLostError
+from payments_service.inbox.waker import Waker
+from payments_service.orders.states import FulfillmentState
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FulfillmentWork:
+    """Works on fulfillments; any number of processes may do so at the same time."""
+
+    attempts: FulfillmentAttempts
+    waker: Waker
+
+    async def work(self, fulfillment_id: str) -> None:
+        """Make an attempt if one is due."""
+        began = perf_counter()
+        try:
+            attempted = await self.attempts.attempt(fulfillment_id)
+        except (AttemptLostError, StorageUnavailableError) as error:
+            _log.warning("fulfillment.not_settled", fulfillment_id=fulfillment_id, error=error.message)
+            return
+        except Exception:
+            _log.exception("fulfillment.attempt_failed", fulfillment_id=fulfillment_id)
+            return
+        if attempted is None:
+            return
+        self.waker.poke_log()
+        log = _log.error if attempted.state is FulfillmentState.FAILED else _log.info
+        log(
+            "fulfillment.attempted",
+            fulfillment_id=fulfillment_id,
+            order_id=attempted.fulfillment.order_id,
+            type=attempted.fulfillment.purchase_type,
+            state=attempted.state.name,
+            error=attempted.error,
+            attempt=attempted.fulfillment.attempts,
+            milliseconds=round((perf_counter() - began) * 1000, 1),
+        )

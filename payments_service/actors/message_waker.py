@@ -1,0 +1,73 @@
+"""Wakes by Dramatiq messages from a thread of its own: a broker that is down may block a sender for two minutes.
+
+A wake-up that finds the queue full or the broker away is dropped and counted; the sweep finds its row.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+
+import structlog
+
+MAX_WAITING = 10_000
+_log = structlog.get_logger(__name__)
+_Send = Callable[[], object]
+
+
+class MessageWaker:
+    """Gives the stages' hints to whoever sends messages; `poke_log` stays within the process."""
+
+    def __init__(
+        self, send_event: Callable[[str], object], send_fulfillment: Callable[[str], object], poke: Callable[[], None]
+    ) -> None:
+        """Take the two actors' `send`, and whom to poke when the log has something to sequence."""
+        self._send_event = send_event
+        self._send_fulfillment = send_fulfillment
+        self._poke = poke
+        self._waiting: queue.Queue[_Send | None] = queue.Queue(MAX_WAITING)
+        self._thread = threading.Thread(target=self._run, name="payments-waker", daemon=True)
+        self._was_dropping = False
+        self.dropped = 0
+
+    def wake_event(self, stripe_event_id: str) -> None:
+        """Say that an event waits in the inbox."""
+        self._put(lambda: self._send_event(stripe_event_id))
+
+    def wake_fulfillment(self, fulfillment_id: str) -> None:
+        """Say that a fulfillment is due."""
+        self._put(lambda: self._send_fulfillment(fulfillment_id))
+
+    def poke_log(self) -> None:
+        """Say that events were staged for the log."""
+        self._poke()
+
+    def start(self) -> None:
+        """Send from now on."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Send what waits, within the time that there is."""
+        self._put(None)
+        self._thread.join(timeout)
+
+    def _put(self, send: _Send | None) -> None:
+        try:
+            self._waiting.put_nowait(send)
+        except queue.Full:
+            self.dropped += 1
+
+    def _run(self) -> None:
+        while (send := self._waiting.get()) is not None:
+            try:
+                send()
+            except Exception as error:  # brokers raise what their clients raise
+                self._drop(error)
+            else:
+                self._was_dropping = False
+
+    def _drop(self, error: Exception) -> None:
+        """Say so once for each outage: the sweep works on, and a line for each message helps nobody."""
+        self.dropped += 1
+        if not self._was_dropping:
+            _log.warning("broker.wake_ups_dropped", error=f"{type(error).__name__}: {error}", dropped=self.dropped)
+        self._was_dropping = True
