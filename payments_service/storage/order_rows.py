@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, Select, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.scope import EVERYTHING, Scope
-from payments_service.storage.column_types import database_now, database_now_plus
 from payments_service.storage.dialects import insert_ignoring
 from payments_service.storage.tables import orders
 
@@ -34,6 +33,9 @@ class OrderRow:
     creation_doubtful: bool
     creation_epoch: int
     creation_lease_expire_time: datetime | None
+    creation_first_call_time: datetime | None
+    """Of the present generation."""
+    creation_last_call_time: datetime | None
     rejection: dict[str, Any] | None
     facts: dict[str, Any]
     payment_state: int
@@ -61,10 +63,11 @@ class OrderFilter:
     fulfillment_states: tuple[int, ...] = ()
 
 
-async def insert_order(tx: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Insert a new order; False where the caller's request id has one already."""
-    statement = insert_ignoring(tx, orders).values(values).returning(orders.c.order_id)
-    return (await tx.execute(statement)).first() is not None
+async def insert_order(tx: AsyncConnection, values: dict[str, Any]) -> OrderRow | None:
+    """Insert a new order; None where the caller's request id has one already."""
+    statement = insert_ignoring(tx, orders).values(values).returning(*orders.c)
+    row = (await tx.execute(statement)).mappings().one_or_none()
+    return None if row is None else OrderRow(**row)
 
 
 async def find_by_request(
@@ -116,22 +119,6 @@ async def update_order(tx: AsyncConnection, order_id: str, values: dict[str, Any
     """Change an order that this transaction has locked."""
     statement = update(orders).where(orders.c.order_id == order_id).values(values).returning(*orders.c)
     return OrderRow(**(await tx.execute(statement)).mappings().one())
-
-
-async def claim_creation(tx: AsyncConnection, order_id: str, creating_state: int, lease_seconds: float) -> int | None:
-    """Take the right to ask Stripe for this order's session; returns the fencing epoch, None where another has it."""
-    free = or_(orders.c.creation_lease_expire_time.is_(None), orders.c.creation_lease_expire_time < database_now())
-    statement = (
-        update(orders)
-        .where(orders.c.order_id == order_id, orders.c.payment_state == creating_state, free)
-        .values(
-            creation_epoch=orders.c.creation_epoch + 1,
-            creation_lease_expire_time=database_now_plus(lease_seconds),
-        )
-        .returning(orders.c.creation_epoch)
-    )
-    epoch: int | None = (await tx.execute(statement)).scalar_one_or_none()
-    return epoch
 
 
 async def list_orders(

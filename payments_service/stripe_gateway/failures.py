@@ -1,4 +1,7 @@
-"""Decides what a failed call to Stripe means: refused, not done, perhaps done, or never to be done with this key."""
+"""Decides what a failed call to Stripe means: refused, not done, perhaps done, or not to be done with this key.
+
+"Nothing happened" is said only where it is proved: of what may have reached Stripe unanswered, it is never said.
+"""
 
 from dataclasses import dataclass
 
@@ -13,6 +16,11 @@ from payments_service.errors import (
     StripeUnavailableError,
 )
 
+CONFLICT = 409
+"""The same idempotency key is at work in another call, which may yet succeed."""
+WITHOUT_EFFECT = frozenset({408, 425, 429})
+"""Statuses by which a server says: not now, and nothing was done."""
+
 
 @dataclass(slots=True)
 class Attempts:
@@ -20,33 +28,52 @@ class Attempts:
 
     writes: bool
     in_doubt: int = 0
-    """Tries that may have reached Stripe and have no definite answer."""
+    """Tries that may have reached Stripe and have no answer that proves what came of them."""
+
+    def sent(self) -> None:
+        """Note that a request is on its way."""
+        self.in_doubt += 1
+
+    def answered(self, status: int) -> None:
+        """Note an answer; only a refusal proves that nothing happened, and a success must yet be read."""
+        if is_refusal(status):
+            self.in_doubt -= 1
+
+
+def is_refusal(status: int) -> bool:
+    """Say whether a status proves that nothing was done."""
+    return 300 <= status < 500 and status != CONFLICT
 
 
 def explain_failure(error: stripe.StripeError | TimeoutError, attempts: Attempts) -> StripeError:
-    """Give our error for the SDK's; a definite refusal stays one whatever came before it."""
+    """Give our error for the SDK's; Stripe's word on the request itself outweighs earlier doubts."""
     match error:
+        case stripe.StripeError() if _refuses_the_request(error, attempts):
+            return _rejected(error)
+        case _ if attempts.writes and (attempts.in_doubt or isinstance(error, stripe.IdempotencyError)):
+            return StripeOutcomeUnknownError("Stripe's answer was lost: it may have done what was asked.")
         case stripe.AuthenticationError() | stripe.PermissionError():
             return StripeMisconfiguredError(
                 "Stripe does not accept this service's key or account; an operator must check PAYMENTS_STRIPE_API_KEY."
             )
-        case stripe.RateLimitError() if not attempts.in_doubt:
+        case stripe.RateLimitError():
             return StripeRateLimitedError("Stripe's rate limit was met; try again later.")
-        case stripe.InvalidRequestError() | stripe.CardError() | stripe.IdempotencyError():
-            return _rejected(error)
         case _:
-            return _undecided(error, attempts)
+            return StripeUnavailableError("Stripe cannot be reached or does not answer in time; try again later.")
 
 
-def _undecided(error: stripe.StripeError | TimeoutError, attempts: Attempts) -> StripeError:
-    """Tell what certainly did not happen from what may have."""
-    if attempts.writes and attempts.in_doubt:
-        answered = "true" if isinstance(error, stripe.APIError) and (error.http_status or 0) >= 500 else "false"
-        return StripeOutcomeUnknownError(
-            "Stripe's answer was lost, it may have done what was asked; repeat with the same request_id only.",
-            answered=answered,
-        )
-    return StripeUnavailableError("Stripe cannot be reached or does not answer in time; try again later.")
+def _refuses_the_request(error: stripe.StripeError, attempts: Attempts) -> bool:
+    """Say whether Stripe, and not something on the way to it, will refuse the same request again."""
+    match error:
+        case stripe.IdempotencyError():
+            # The key was used with other parameters, so that something did happen under it.
+            return not attempts.writes
+        case stripe.InvalidRequestError() | stripe.CardError():
+            return True
+        case stripe.APIError(http_status=int(status), json_body={"error": {}}):
+            return is_refusal(status) and status not in WITHOUT_EFFECT
+        case _:
+            return False
 
 
 def _rejected(error: stripe.StripeError) -> StripeRejectedError:

@@ -135,6 +135,8 @@ def upgrade() -> None:
         sa.Column("creation_doubtful", sa.Boolean(), server_default="0", nullable=False),
         sa.Column("creation_epoch", sa.Integer(), server_default="0", nullable=False),
         sa.Column("creation_lease_expire_time", UtcTime(), nullable=True),
+        sa.Column("creation_first_call_time", UtcTime(), nullable=True),
+        sa.Column("creation_last_call_time", UtcTime(), nullable=True),
         sa.Column("rejection", sa.JSON(), nullable=True),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("payment_state", sa.SmallInteger(), nullable=False),
@@ -154,10 +156,10 @@ def upgrade() -> None:
             "organization_id", "created_by", "request_id", name=op.f("uq_orders_organization_id_created_by_request_id")
         ),
         sa.UniqueConstraint(
+            "checkout_session_id",
             "stripe_account",
             "livemode",
-            "checkout_session_id",
-            name=op.f("uq_orders_stripe_account_livemode_checkout_session_id"),
+            name=op.f("uq_orders_checkout_session_id_stripe_account_livemode"),
         ),
     )
     with op.batch_alter_table("orders", schema=None) as batch_op:

@@ -1,0 +1,47 @@
+"""SQL of an order's creation at Stripe: one lease holder at a time, by the database's clock, fenced by an epoch."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payments_service.storage.column_types import database_now, database_now_plus
+from payments_service.storage.order_rows import OrderRow, insert_order
+from payments_service.storage.tables import orders
+
+
+async def insert_creation(tx: AsyncConnection, values: dict[str, Any], lease_seconds: float) -> OrderRow | None:
+    """Insert a new order, leased to whoever inserts it; None where the caller's request id has one already."""
+    lease = {"creation_epoch": 1, "creation_lease_expire_time": database_now_plus(lease_seconds)}
+    return await insert_order(tx, values | lease)
+
+
+async def read_creation(reading: AsyncConnection, order_id: str) -> tuple[OrderRow, bool]:
+    """Read an order, and whether nobody is at work on its session."""
+    found = await reading.execute(select(*orders.c, _free().label("free")).where(orders.c.order_id == order_id))
+    row = dict(found.mappings().one())
+    free = bool(row.pop("free"))
+    return OrderRow(**row), free
+
+
+async def claim_creation(
+    tx: AsyncConnection, order_id: str, creating_state: int, lease_seconds: float, values: dict[str, Any]
+) -> OrderRow | None:
+    """Take the right to ask Stripe for this order's session; None where another has it."""
+    statement = (
+        update(orders)
+        .where(orders.c.order_id == order_id, orders.c.payment_state == creating_state, _free())
+        .values(
+            creation_epoch=orders.c.creation_epoch + 1,
+            creation_lease_expire_time=database_now_plus(lease_seconds),
+            **values,
+        )
+        .returning(*orders.c)
+    )
+    row = (await tx.execute(statement)).mappings().one_or_none()
+    return None if row is None else OrderRow(**row)
+
+
+def _free() -> ColumnElement[bool]:
+    lease = orders.c.creation_lease_expire_time
+    return or_(lease.is_(None), lease < database_now())
