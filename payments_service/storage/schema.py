@@ -1,6 +1,7 @@
 """Brings the schema to this version's revision, or says why the database cannot be used as it is."""
 
 from pathlib import Path
+from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
@@ -10,14 +11,16 @@ from sqlalchemy import Connection, text
 
 from payments_service.errors import ConfigurationError
 from payments_service.storage.database import Database
+from payments_service.storage.log_rows import create_head
 
 MIGRATION_LOCK = 7_091_337_201
 
 
 async def migrate(database: Database) -> None:
-    """Run what is missing in one transaction; two migrators at once take turns."""
+    """Run what is missing in one transaction, and name the log; two migrators at once take turns."""
     async with database.transaction() as transaction:
         await transaction.run_sync(_upgrade)
+        await create_head(transaction, uuid4())
 
 
 async def require_present_schema(database: Database) -> None:

@@ -1,0 +1,1 @@
+"""Each stage with its neighbours, over real databases and sockets."""
