@@ -1,13 +1,14 @@
-"""What was paid is handed over once: granted, given to its owner, or done by a plug-in; failures are seen and retried."""
+"""What was paid is handed over once: granted, given to its owner, or done by a plug-in; failures are retried."""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
+from payments_service.contract.pb.payments.v1.order_pb2 import FULFILLMENT_STATE_FAILED, FULFILLMENT_STATE_PENDING
 from payments_service.contract.pb.payments.v1.payments_pb2 import CompleteFulfillmentRequest, FailFulfillmentRequest
 from payments_service.contract.pb.payments.v1.purchase_pb2 import (
     CustomPurchase,
@@ -168,8 +169,8 @@ async def test_an_owner_who_never_can_ends_it_and_an_operator_may_try_again(stag
     reopened = await stages.desk.retry(owed.fulfillment_id, EVERYTHING)
     asked = await stages.fulfill(owed.order_id)
 
-    assert ended.fulfillments[0].state == ended.fulfillment_state == FulfillmentState.FAILED
-    assert reopened.fulfillment_state == FulfillmentState.PENDING
+    assert ended.fulfillments[0].state == ended.fulfillment_state == FULFILLMENT_STATE_FAILED
+    assert reopened.fulfillment_state == FULFILLMENT_STATE_PENDING
     assert stages.waker.fulfillments[-1] == owed.fulfillment_id
     assert (asked.state, asked.attempts) == (FulfillmentState.AWAITING_OWNER, 1)
 
@@ -268,7 +269,7 @@ def install(folder: Path, entry: str) -> None:
 
 
 @pytest.fixture
-def packages(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("packages")
     sys.path.insert(0, str(folder))
     yield folder
