@@ -148,12 +148,6 @@ async def due_fulfillment_ids(
     return list((await reading.execute(statement)).scalars())
 
 
-async def free_fulfillment_leases(tx: AsyncConnection) -> None:
-    """Take all leases back: only the one process of a SQLite file may say that all others are dead."""
-    held = update(fulfillments).where(fulfillments.c.lease_expire_time.is_not(None))
-    await tx.execute(held.values(lease_expire_time=None))
-
-
 async def list_fulfillments(
     reading: AsyncConnection, order_id: str, after: tuple[datetime, str] | None, limit: int
 ) -> list[FulfillmentRow]:

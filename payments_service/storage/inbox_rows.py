@@ -145,13 +145,6 @@ async def due_event_ids(
     return list((await reading.execute(statement)).scalars())
 
 
-async def free_event_leases(tx: AsyncConnection) -> None:
-    """Take all leases back: only the one process of a SQLite file may say that all others are dead."""
-    await tx.execute(
-        update(stripe_events).where(stripe_events.c.lease_expire_time.is_not(None)).values(lease_expire_time=None)
-    )
-
-
 async def find_event(reading: AsyncConnection, stripe_event_id: str) -> InboxRow | None:
     """Find an event by Stripe's id."""
     return await _one(reading, select(stripe_events).where(stripe_events.c.stripe_event_id == stripe_event_id))
