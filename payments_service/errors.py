@@ -18,6 +18,7 @@ PaymentsError
 ├── CursorExpiredError / CursorDivergedError / CursorAheadError
 ├── SlowConsumerError / DrainingError
 ├── NotBuiltYetError
+├── CallFailedError                the command line's call to a running service failed
 └── ConfigurationError             a process refuses to start
 """
 
@@ -219,3 +220,10 @@ class NotBuiltYetError(PaymentsError):
 
 class ConfigurationError(PaymentsError):
     """Raised when a setting makes a start impossible; the message names the variable."""
+
+
+class CallFailedError(PaymentsError):
+    """Raised by the command line where a running service refuses, fails or does not answer.
+
+    `metadata` has the gRPC status and the service's own reason, empty where nothing of the service answered.
+    """
