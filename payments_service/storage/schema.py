@@ -1,5 +1,6 @@
 """Brings the schema to this version's revision, or says why the database cannot be used as it is."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,11 +17,23 @@ from payments_service.storage.log_rows import create_head
 MIGRATION_LOCK = 7_091_337_201
 
 
-async def migrate(database: Database) -> None:
-    """Run what is missing in one transaction, and name the log; two migrators at once take turns."""
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """Which revision a database had, None for none, and which it has now."""
+
+    before: str | None
+    after: str | None
+
+
+async def migrate(database: Database) -> Migration:
+    """Run what is missing in one transaction, and name the log; two migrators at once take turns.
+
+    Raises ConfigurationError where a newer version of the service made the schema.
+    """
     async with database.transaction() as transaction:
-        await transaction.run_sync(_upgrade)
+        migration = await transaction.run_sync(_upgrade)
         await create_head(transaction, uuid4())
+    return migration
 
 
 async def require_present_schema(database: Database) -> None:
@@ -31,20 +44,28 @@ async def require_present_schema(database: Database) -> None:
         raise ConfigurationError("The database has no schema yet: run `payments migrate`.")
     if found == _scripts().get_current_head():
         return
-    if found in {script.revision for script in _scripts().walk_revisions()}:
-        raise ConfigurationError(f"The database's schema is at {found}, an older one: run `payments migrate`.")
-    raise ConfigurationError(
-        f"The database's schema is at {found}, which this version does not know: it is newer, "
-        "so run the version of the service that made it, or a later one."
-    )
+    _require_known(found)
+    raise ConfigurationError(f"The database's schema is at {found}, an older one: run `payments migrate`.")
 
 
-def _upgrade(connection: Connection) -> None:
+def _require_known(revision: str) -> None:
+    if revision not in {script.revision for script in _scripts().walk_revisions()}:
+        raise ConfigurationError(
+            f"The database's schema is at {revision}, which this version does not know: it is newer, "
+            "so run the version of the service that made it, or a later one."
+        )
+
+
+def _upgrade(connection: Connection) -> Migration:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    before = _revision(connection)
+    if before is not None:
+        _require_known(before)
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    return Migration(before, _revision(connection))
 
 
 def _revision(connection: Connection) -> str | None:
