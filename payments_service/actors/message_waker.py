@@ -3,6 +3,7 @@
 A wake-up that finds the queue full or the broker away is dropped and counted; the sweep finds its row.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -46,11 +47,12 @@ class MessageWaker:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Send what waits, within the time that there is."""
-        self._put(None)
-        self._thread.join(timeout)
+        """Send what waits, within the time that there is; a broker that hangs is left behind."""
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=timeout)
+            self._thread.join(timeout)
 
-    def _put(self, send: _Send | None) -> None:
+    def _put(self, send: _Send) -> None:
         try:
             self._waiting.put_nowait(send)
         except queue.Full:

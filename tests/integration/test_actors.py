@@ -1,0 +1,154 @@
+"""Wake-ups make it fast, and only that: with every one of them lost, all that was stored is still done."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from payments_service.actors.broker import MAX_QUEUED, InProcessBroker, QueueFullError, make_broker
+from payments_service.actors.crew import Crew
+from payments_service.actors.message_waker import MAX_WAITING, MessageWaker
+from payments_service.actors.sweep import Sweep, due_events, due_fulfillments
+from payments_service.errors import ConfigurationError
+from payments_service.orders.states import FulfillmentState
+
+from .stages import Stages, session_of
+
+PATIENCE = 10.0
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(PATIENCE):
+        while not await holds():  # noqa: ASYNC110  # the condition is in the database
+            await asyncio.sleep(0.01)
+
+
+def sweeps_of(stages: Stages) -> list[Sweep]:
+    return [
+        Sweep("stripe_events", stages.database, due_events, stages.events.work, lambda: 0.0),
+        Sweep("fulfillments", stages.database, due_fulfillments, stages.fulfillments.work, lambda: 0.0),
+    ]
+
+
+async def test_with_every_wake_up_lost_each_order_is_still_fulfilled(stages: Stages) -> None:
+    orders = [await stages.order(checkout_session_id=None) for _ in range(20)]
+    for order in orders:
+        await stages.store("checkout.session.completed", session_of(order) | {"id": f"cs_{order.order_id}"})
+    tasks = [asyncio.create_task(sweep.run()) for sweep in sweeps_of(stages)]
+
+    async def all_fulfilled() -> bool:
+        states = {(await stages.order_now(order.order_id)).fulfillment_state for order in orders}
+        return states == {FulfillmentState.FULFILLED}
+
+    try:
+        await until(all_fulfilled)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    owed = [await stages.owed(order.order_id) for order in orders]
+    assert [len(rows) for rows in owed] == [1] * 20
+
+
+async def test_a_sweep_leaves_a_wake_up_its_time(stages: Stages) -> None:
+    order = await stages.order()
+    await stages.tell("checkout.session.completed", session_of(order))
+    _, fulfillments = sweeps_of(stages)
+
+    assert await fulfillments.sweep_once(overdue_seconds=60.0) == 0
+    assert await fulfillments.sweep_once(overdue_seconds=0.0) == 1
+
+
+@pytest.fixture
+def broker() -> Iterator[InProcessBroker]:
+    made = make_broker("memory://")
+    assert isinstance(made, InProcessBroker)
+    yield made
+    made.close()
+
+
+async def test_a_message_runs_its_work_on_the_processs_own_loop(broker: InProcessBroker) -> None:
+    crew = Crew(broker, asyncio.get_running_loop())
+    worked: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+
+    async def work(row_id: str) -> None:
+        worked.put_nowait((row_id, threading.get_ident()))
+
+    crew.employ(work, work)
+    async with crew.at_work(), asyncio.timeout(PATIENCE):
+        crew.apply_event("evt_1")
+        crew.fulfill("ful_1")
+        done = {await worked.get(), await worked.get()}
+
+    assert done == {("evt_1", threading.get_ident()), ("ful_1", threading.get_ident())}
+
+
+async def test_what_runs_at_the_end_is_finished_first(broker: InProcessBroker) -> None:
+    crew = Crew(broker, asyncio.get_running_loop())
+    begun, finished = asyncio.Event(), asyncio.Event()
+
+    async def work(_: str) -> None:
+        begun.set()
+        await asyncio.sleep(0.2)
+        finished.set()
+
+    crew.employ(work, work)
+    async with crew.at_work(), asyncio.timeout(PATIENCE):
+        crew.apply_event("evt_1")
+        await begun.wait()
+
+    assert finished.is_set()
+
+
+async def test_a_full_queue_refuses_the_wake_up(broker: InProcessBroker) -> None:
+    crew = Crew(broker, asyncio.get_running_loop())
+
+    for number in range(MAX_QUEUED):
+        crew.apply_event(f"evt_{number}")
+    with pytest.raises(QueueFullError):
+        crew.apply_event("evt_one_too_many")
+
+
+def test_a_broker_that_is_not_known_is_named_at_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="PAYMENTS_BROKER_URL"):
+        make_broker("kafka://localhost")
+
+
+@contextmanager
+def waking(send: Callable[[str], object]) -> Iterator[MessageWaker]:
+    waker = MessageWaker(send, send, lambda: None)
+    waker.start()
+    try:
+        yield waker
+    finally:
+        waker.stop(PATIENCE)
+
+
+def test_a_broker_that_hangs_holds_nobody_up_and_what_is_too_much_is_counted() -> None:
+    free = threading.Event()
+
+    with waking(lambda _: free.wait(PATIENCE)) as waker:
+        for number in range(MAX_WAITING + 10):
+            waker.wake_event(f"evt_{number}")
+        dropped = waker.dropped
+        free.set()
+
+    assert 8 <= dropped <= 10
+
+
+def test_a_broker_that_fails_is_counted_and_the_next_wake_up_still_sent() -> None:
+    sent: list[str] = []
+
+    def send(row_id: str) -> None:
+        if row_id == "evt_bad":
+            raise ConnectionError("no broker")
+        sent.append(row_id)
+
+    with waking(send) as waker:
+        waker.wake_event("evt_bad")
+        waker.wake_fulfillment("ful_good")
+
+    assert (sent, waker.dropped) == (["ful_good"], 1)
