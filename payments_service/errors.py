@@ -16,6 +16,7 @@ PaymentsError
 │   └── StripeMisconfiguredError   our key or account is wrong: an operator must act
 ├── StorageUnavailableError
 ├── CursorExpiredError / CursorDivergedError / CursorAheadError
+├── HoleError                      the log broke its own promise: an operator must act
 ├── SlowConsumerError / DrainingError
 ├── NotBuiltYetError
 ├── CallFailedError                the command line's call to a running service failed
@@ -198,6 +199,10 @@ class CursorAheadError(PaymentsError):
     """Raised when a cursor points past the head of the log."""
 
     reason = "CURSOR_AHEAD"
+
+
+class HoleError(PaymentsError):
+    """Raised when positions of the log are not contiguous: never the caller's fault, and never to be skipped."""
 
 
 class SlowConsumerError(PaymentsError):

@@ -1,92 +1,148 @@
-"""Reads each new entry of the log once a process into a ring; streams slice the ring and have no queue of their own."""
+"""Reads each new entry of the log once a process into a ring; streams slice the ring and have no queue of their own.
+
+It never skips: where the log no longer continues what was read (a hole, a restored database), it says so, and
+streams check their cursors again.
+"""
 
 import asyncio
-from collections import deque
-from itertools import islice
+from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 
-from payments_service.errors import PaymentsError
-from payments_service.storage.database import Database
-from payments_service.storage.log_rows import LogEntry, LogHead, read_head, read_page
+from payments_service.errors import HoleError
+from payments_service.event_log.catch_up_pages import CatchUpPages
+from payments_service.event_log.log_ring import LogRing
+from payments_service.event_log.poked_loop import PokedLoop
+from payments_service.event_log.response_bytes import FramedEvent, frame_entry
+from payments_service.storage.database import Connection, Database
+from payments_service.storage.log_rows import (
+    LogEntry,
+    LogHead,
+    read_event_id,
+    read_head,
+    read_head_and_event_id,
+    read_page,
+)
 
 POLL_SECONDS = 0.5
-PAGE = 1_000
-RING_EVENTS = 20_000
-RING_BYTES = 64 * 1024 * 1024
+PAGE = 512
 _log = structlog.get_logger(__name__)
 
 
 class Tailer:
-    """The head of the log as this process knows it, and the newest entries."""
+    """The head of the log as this process knows it, the newest events, and pages of the older ones."""
 
     def __init__(self, database: Database) -> None:
         """Start at nothing; `open` finds the head."""
         self._database = database
-        self._ring: deque[LogEntry] = deque()
-        self._ring_bytes = 0
-        self._hinted = asyncio.Event()
+        self._ring = LogRing()
+        self._pages = CatchUpPages(self._read)
+        self._log_id = UUID(int=0)
+        self._newest: str | None = None
         self._grown = asyncio.Event()
-        self.head = 0
+        self._loop = PokedLoop("event_log.tailer", self._step, POLL_SECONDS)
+        self.lineage = 0
+        """+1 each time the log turned out not to continue what was read from it."""
+
+    @property
+    def head(self) -> int:
+        """The last position that this process has read."""
+        return self._ring.head
+
+    @property
+    def page_reads(self) -> int:
+        """How many pages of older events were read from the database."""
+        return self._pages.reads
 
     async def open(self) -> LogHead:
         """Stand at the head of the log; what is older is read from the database."""
         async with self._database.reading() as reading:
             head = await read_head(reading)
-        self.head = head.position
+            self._newest = await read_event_id(reading, head.position)
+        self._log_id = head.log_id
+        self._ring = LogRing(head.position)
+        self._pages.forget()
         return head
 
     def hint(self) -> None:
         """Say that the log may have grown."""
-        self._hinted.set()
+        self._loop.poke()
 
     async def run(self) -> None:
-        """Read what is new at each hint and each poll, until cancelled."""
-        while True:
-            try:
-                await self._advance()
-            except PaymentsError as error:
-                _log.warning("event_log.tailing_failed", error=error.message)
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._hinted.wait()
-            except TimeoutError:
-                continue
+        """Read what is new at each hint and each poll, until cancelled; no failure ends it."""
+        try:
+            await self._loop.run()
+        finally:
+            await self._pages.close()
 
-    async def page_after(self, position: int, limit: int) -> list[LogEntry]:
-        """Read the next entries: from the ring where it reaches back so far, else from the database."""
-        if self._ring and self._ring[0].position <= position + 1:
-            start = position + 1 - self._ring[0].position
-            return list(islice(self._ring, start, start + limit))
-        async with self._database.reading() as reading:
-            return await read_page(reading, position, limit)
+    def reaches(self, position: int) -> bool:
+        """Say whether everything after a position is in memory."""
+        return self._ring.reaches(position)
+
+    async def events_after(self, position: int) -> Sequence[FramedEvent]:
+        """Give the next events, at most a page, empty at the head; they begin later only where the log was trimmed."""
+        if position >= self.head:
+            return ()
+        if self._ring.reaches(position):
+            return self._ring.after(position, PAGE)
+        return await self._pages.after(position)
 
     def growth(self) -> asyncio.Event:
         """Give the event that is set when the head next moves; take it before looking at the head."""
         return self._grown
 
-    async def _advance(self) -> None:
-        self._hinted.clear()
+    def wake(self) -> None:
+        """Let everybody who waits for growth look around, for another reason than growth."""
+        grown, self._grown = self._grown, asyncio.Event()
+        grown.set()
+
+    async def _step(self, _: bool) -> None:
         full = True
         while full:
             async with self._database.reading() as reading:
-                page = await read_page(reading, self.head, PAGE)
+                page = await self._read_new(reading)
+            if page is None:
+                await self._start_over()
+                return
             full = len(page) == PAGE
             self._take(page)
 
+    async def _read_new(self, reading: Connection) -> list[LogEntry] | None:
+        """Read what follows; None where what was read last no longer stands where it stood."""
+        log, standing = await read_head_and_event_id(reading, self.head)
+        same = log.log_id == self._log_id and log.position >= self.head >= log.trimmed_through
+        trimmed_away = standing is None and self.head == log.trimmed_through
+        if not same or not (standing == self._newest or trimmed_away):
+            return None
+        return await read_page(reading, self.head, PAGE) if log.position > self.head else []
+
+    async def _start_over(self) -> None:
+        """Stand at the head anew: the database was restored or failed over, or retention overtook us."""
+        before = self.head
+        head = await self.open()
+        self.lineage += 1
+        _log.error("event_log.discontinued", read_through=before, head=head.position, log_id=str(head.log_id))
+        self.wake()
+
     def _take(self, page: list[LogEntry]) -> None:
-        for entry in page:
-            if entry.position != self.head + 1:
-                raise HoleError(f"The log has a hole: {entry.position} follows {self.head}.")
-            self.head = entry.position
-            self._ring.append(entry)
-            self._ring_bytes += len(entry.body)
-        while len(self._ring) > RING_EVENTS or self._ring_bytes > RING_BYTES:
-            self._ring_bytes -= len(self._ring.popleft().body)
+        if not page:
+            return
+        _require_contiguous(self.head, page)
+        self._ring.append(frame_entry(self._log_id, entry) for entry in page)
+        self._newest = page[-1].event_id
+        self.wake()
+
+    async def _read(self, position: int, limit: int) -> list[FramedEvent]:
+        async with self._database.reading() as reading:
+            page = await read_page(reading, position, limit)
         if page:
-            grown, self._grown = self._grown, asyncio.Event()
-            grown.set()
+            _require_contiguous(page[0].position - 1, page)
+        return [frame_entry(self._log_id, entry) for entry in page]
 
 
-class HoleError(PaymentsError):
-    """Raised when positions are not contiguous: a broken promise of the log that an operator must see."""
+def _require_contiguous(before: int, page: list[LogEntry]) -> None:
+    if page[0].position != before + 1 or page[-1].position - before != len(page):
+        raise HoleError(
+            f"The log has a hole between {before} and {page[-1].position}: {len(page)} entries stand there."
+        )

@@ -1,0 +1,94 @@
+"""Pages of the log for streams that stand behind the ring: aligned, so that streams at the same place share them.
+
+However many streams reconnect at once, a page is read once while it is read, kept a while, and few are read at
+a time.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from payments_service.event_log.response_bytes import FramedEvent
+
+PAGE_EVENTS = 512
+KEPT_BYTES = 32 * 1024 * 1024
+READS_AT_ONCE = 4
+Page = list[FramedEvent]
+
+
+class CatchUpPages:
+    """A least-recently-used cache of pages with one read for all who want the same."""
+
+    def __init__(self, read: Callable[[int, int], Awaitable[Page]]) -> None:
+        """Take how to read the events after a position, at most so many."""
+        self._read = read
+        self._turns = asyncio.Semaphore(READS_AT_ONCE)
+        self._kept: OrderedDict[int, Page] = OrderedDict()
+        self._sizes: dict[int, int] = {}
+        self._flights: dict[int, asyncio.Task[Page]] = {}
+        self.reads = 0
+        """How many pages were read from the database."""
+
+    async def after(self, position: int) -> Page:
+        """Give the rest of the page that follows a position; empty where the log holds nothing after it."""
+        number = position // PAGE_EVENTS
+        page = self._kept.get(number)
+        if page is not None and _holds_after(page, position):
+            self._kept.move_to_end(number)
+            return _rest(page, position)
+        # A read that was under way when we came may have looked before our position was there; the next cannot.
+        for _ in range(2):
+            page = await asyncio.shield(self._flight(number))
+            if _holds_after(page, position):
+                return _rest(page, position)
+        return []
+
+    def forget(self) -> None:
+        """Let go of everything, also of what is being read: the log is not the one that it was."""
+        self._kept.clear()
+        self._sizes.clear()
+        self._flights.clear()
+
+    async def close(self) -> None:
+        """Stop what is being read; whoever waits for it is cancelled."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _flight(self, number: int) -> asyncio.Task[Page]:
+        task = self._flights.get(number)
+        if task is None or task.done():
+            task = asyncio.create_task(self._load(number), name=f"log page {number}")
+            self._flights[number] = task
+        return task
+
+    async def _load(self, number: int) -> Page:
+        try:
+            async with self._turns:
+                self.reads += 1
+                page = await self._read(number * PAGE_EVENTS, PAGE_EVENTS)
+        finally:
+            current = self._flights.get(number) is asyncio.current_task()
+            if current:
+                del self._flights[number]
+        if current and page:
+            self._keep(number, page)
+        return page
+
+    def _keep(self, number: int, page: Page) -> None:
+        self._kept[number] = page
+        self._kept.move_to_end(number)
+        self._sizes[number] = sum(len(event.frame) for event in page)
+        while len(self._kept) > 1 and sum(self._sizes.values()) > KEPT_BYTES:
+            oldest, _ = self._kept.popitem(last=False)
+            del self._sizes[oldest]
+
+
+def _holds_after(page: Page, position: int) -> bool:
+    return bool(page) and page[-1].position > position
+
+
+def _rest(page: Page, position: int) -> Page:
+    """Skip what was had; a page whose beginning was trimmed away starts later than asked, which the reader sees."""
+    return page[max(position + 1 - page[0].position, 0) :]

@@ -1,0 +1,62 @@
+"""Runs one step at each poke and at each tick behind them, for as long as the process lives, whatever it raises.
+
+A poke is a hint that may be lost. A loop that died silently would stall every stream of the process, so nothing
+but cancellation ends it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from payments_service.errors import StorageUnavailableError
+
+FIRST_BACKOFF_SECONDS = 0.1
+LONGEST_BACKOFF_SECONDS = 5.0
+_log = structlog.get_logger(__name__)
+
+
+class PokedLoop:
+    """A step learns whether it was poked; one that fails is tried again after a pause that grows."""
+
+    def __init__(self, name: str, step: Callable[[bool], Awaitable[None]], tick_seconds: float) -> None:
+        """Take the name that failures are logged under."""
+        self._name = name
+        self._step = step
+        self._tick_seconds = tick_seconds
+        self._poked = asyncio.Event()
+        self._failures = 0
+
+    def poke(self) -> None:
+        """Say that there is something to do; many pokes are one step."""
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Run until cancelled; the first step counts as poked."""
+        self._poked.set()
+        while True:
+            poked = self._poked.is_set()
+            self._poked.clear()
+            try:
+                await self._step(poked)
+            except Exception as error:  # the loop is the last one who can survive it
+                await self._back_off(error)
+                continue
+            self._failures = 0
+            await self._wait()
+
+    async def _back_off(self, error: Exception) -> None:
+        self._failures += 1
+        if isinstance(error, StorageUnavailableError):
+            _log.warning(f"{self._name}.storage_unavailable", failures=self._failures, error=error.message)
+        else:
+            _log.error(f"{self._name}.failed", failures=self._failures, exc_info=error)
+        await asyncio.sleep(min(FIRST_BACKOFF_SECONDS * 2 ** min(self._failures - 1, 10), LONGEST_BACKOFF_SECONDS))
+        self._poked.set()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._tick_seconds):
+                await self._poked.wait()
+        except TimeoutError:
+            return
