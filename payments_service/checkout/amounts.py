@@ -1,7 +1,7 @@
 """What Stripe can charge: minimums, the largest amount, and currencies whose last digits must be zero.
 
-Figures from docs.stripe.com/currencies, as collected in reading/stripe.md 1.9; where Stripe's list is longer,
-Stripe itself refuses.
+Figures from docs.stripe.com/currencies, as collected in reading/stripe.md 1.9. Of a currency that is not listed here
+no minimum is known, and nothing is guessed: Stripe itself refuses what it does not charge.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ from typing import Literal
 
 MAXIMUM = 99_999_999
 MINIMUMS = {
-    **dict.fromkeys(("USD", "EUR", "CAD", "AUD", "CHF", "NZD", "SGD", "BRL", "INR"), 50),
-    **dict.fromkeys(("JPY",), 50),
+    **dict.fromkeys(("USD", "EUR", "CAD", "AUD", "CHF", "NZD", "SGD", "BRL", "INR", "JPY"), 50),
     **dict.fromkeys(("NOK", "SEK"), 300),
     **dict.fromkeys(("PLN", "RON", "AED", "MYR"), 200),
     "GBP": 30,
@@ -36,19 +35,31 @@ class AmountProblem:
     text: str
 
 
-def amount_problem(currency_code: str, minor_units: int, *, is_total: bool) -> AmountProblem | None:
-    """Say why Stripe could not charge this, None where it could; minimums hold for totals alone."""
-    code = currency_code.upper()
-    if len(code) != 3 or not (code.isascii() and code.isalpha()):
+def amount_problem(currency_code: str, minor_units: int) -> AmountProblem | None:
+    """Say why nothing can have this price, None where it can; a price may be below what can be charged."""
+    if len(currency_code) != 3 or not (currency_code.isascii() and currency_code.isalpha()):
         return AmountProblem("currency_code", f"{currency_code!r} is no ISO 4217 code such as EUR")
     if minor_units < 0:
         return AmountProblem("minor_units", "is negative")
     if minor_units > MAXIMUM:
-        return AmountProblem("minor_units", f"is over {MAXIMUM}, the most that Stripe charges")
-    if minor_units % ENDINGS.get(code, 1):
-        return AmountProblem("minor_units", f"must be a multiple of {ENDINGS[code]} in {code}")
-    if is_total and minor_units < MINIMUMS.get(code, 0):
+        return AmountProblem("minor_units", _TOO_MUCH)
+    step = ENDINGS.get(currency_code.upper(), 1)
+    if minor_units % step:
         return AmountProblem(
-            "minor_units", f"is under {MINIMUMS[code]} minor units, the least Stripe charges in {code}"
+            "minor_units", f"must be a multiple of {step} in {currency_code.upper()}: Stripe charges whole units only"
         )
     return None
+
+
+def total_problem(currency_code: str, minor_units: int) -> str | None:
+    """Say why Stripe could not charge this sum at once, None where it could; nothing at all is no charge."""
+    if minor_units > MAXIMUM:
+        return _TOO_MUCH
+    code = currency_code.upper()
+    least = MINIMUMS.get(code, 0)
+    if 0 < minor_units < least:
+        return f"is {minor_units} minor units, and the least that Stripe charges in {code} is {least}"
+    return None
+
+
+_TOO_MUCH = f"is over {MAXIMUM} minor units, the most that Stripe charges"

@@ -33,7 +33,7 @@ def encode_purchase(purchase: Purchase, *, organization_id: str, user_id: str, o
         "user_id": user_id,
         "order_id": order_id,
     }
-    fields = dict.fromkeys(("organization_id", "user_id"), "")
+    fields = {"type": "purchase.custom.type"}
     for key, value, field in _flattened(purchase):
         pairs[key] = value
         fields[key] = field
@@ -85,7 +85,7 @@ def _violations(pairs: Mapping[str, str], fields: Mapping[str, str]) -> Iterator
             "purchase", f"makes {len(pairs)} metadata keys, Stripe takes {MAX_KEYS}: send fewer attributes"
         )
     for key, value in pairs.items():
-        field = fields.get(key) or key
+        field = fields.get(key, key)
         if len(key) > MAX_KEY_LENGTH:
             yield FieldViolation(field, f"its metadata key {key!r} is over {MAX_KEY_LENGTH} characters: shorten it")
         if "[" in key or "]" in key:
