@@ -1,6 +1,7 @@
 """The Stripe account that the sandbox plays: its ledger, its clock, its faults, and the events that it emits."""
 
 import asyncio
+import copy
 import json
 import random
 
@@ -8,9 +9,10 @@ from stripe_sandbox.configuration import API_VERSION, SandboxConfig
 from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.fault_plan import FaultPlan
 from stripe_sandbox.json_types import JsonObject
-from stripe_sandbox.ledger import Ledger
+from stripe_sandbox.ledger import open_ledger
 from stripe_sandbox.object_ids import new_object_id
 from stripe_sandbox.virtual_clock import VirtualClock
+from stripe_sandbox.webhook_targets import WebhookTargets
 
 
 class SandboxAccount:
@@ -18,16 +20,28 @@ class SandboxAccount:
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
-        self.webhook_url = config.webhook_url
         self.base_url = f"http://{config.host}:{config.port}"
-        self.ledger = Ledger(config.database)
+        self.ledger = open_ledger(config.database)
         self.clock = VirtualClock(config.now, self.ledger)
         self.queue = DeliveryQueue(self.ledger)
+        self.targets = WebhookTargets(self.ledger, config)
         self.faults = FaultPlan.from_json(json.loads(self.ledger.setting("faults", "{}")))
         # Faults are drawn by chance, not secrets.
         self.chance = random.Random()  # noqa: S311
         self.deliveries_due = asyncio.Event()
         self.expiries_due = asyncio.Event()
+
+    def acting_for(self, owner: str) -> "SandboxAccount":
+        """Give this account as it works for a connected one: what it keeps, finds and emits is that one's."""
+        if owner == self.ledger.owner:
+            return self
+        connected = copy.copy(self)
+        connected.ledger = self.ledger.of(owner)
+        return connected
+
+    def holding(self, kind: str, object_id: str) -> "SandboxAccount":
+        """Give the account whose object this is; where there is none, this one, which will not find it either."""
+        return self.acting_for(self.ledger.owner_of(kind, object_id) or "")
 
     def emit(
         self, event_type: str, subject: JsonObject, request: JsonObject | None = None, order: int = 0
@@ -36,6 +50,7 @@ class SandboxAccount:
         event: JsonObject = {
             "id": new_object_id("evt"),
             "object": "event",
+            **({"account": self.ledger.owner} if self.ledger.owner else {}),
             "api_version": API_VERSION,
             "created": self.clock.seconds(),
             "data": {"object": subject},
@@ -45,15 +60,9 @@ class SandboxAccount:
             "type": event_type,
         }
         self.ledger.put(event)
-        for endpoint in self.endpoints_for(event_type):
+        for endpoint in self.targets.listening(event):
             self._plan(event["id"], endpoint, order)
         return event
-
-    def endpoints_for(self, event_type: str) -> list[str]:
-        """Name the endpoints that listen to a type: the configured one, and those made by the API."""
-        made = self.ledger.select("webhook_endpoint")
-        names = [e["id"] for e in made if e["status"] == "enabled" and _listens(e["enabled_events"], event_type)]
-        return ([DeliveryQueue.CONFIGURED] if self.webhook_url else []) + names
 
     def _plan(self, event_id: str, endpoint: str, order: int) -> None:
         webhooks = self.faults.webhooks
@@ -71,7 +80,3 @@ class SandboxAccount:
     def with_pending(self, event: JsonObject) -> JsonObject:
         """Show how many endpoints have not taken the event yet."""
         return {**event, "pending_webhooks": self.queue.pending(event["id"])}
-
-
-def _listens(enabled: list[str], event_type: str) -> bool:
-    return "*" in enabled or event_type in enabled

@@ -1,5 +1,7 @@
 """Errors in Stripe's envelope; each says which parameter is wrong, with Stripe's own type, code and words."""
 
+from collections.abc import Sequence
+
 from stripe_sandbox.json_types import JsonObject
 
 
@@ -50,6 +52,32 @@ def invalid_parameter(param: str, message: str, code: str | None = None) -> Stri
     return StripeApiError(message, code=code, param=param)
 
 
+def exclusive_parameters(param: str, names: Sequence[str]) -> StripeApiError:
+    """Say that at most one of these may be given."""
+    message = f"You may only specify one of these parameters: {', '.join(names)}."
+    return StripeApiError(message, code="parameters_exclusive", param=param)
+
+
 def no_such(kind: str, object_id: str, param: str = "id", status: int = 404) -> StripeApiError:
     """Say that an object is not there; a path's id answers 404, a parameter's 400, as Stripe does."""
     return StripeApiError(f"No such {kind}: '{object_id}'", status=status, code="resource_missing", param=param)
+
+
+def not_played(param: str) -> StripeApiError:
+    """Say that Stripe knows a parameter which the sandbox does not: leaving it out silently would be a lie."""
+    return StripeApiError(f"The sandbox does not play `{param}` yet, though Stripe may take it.", param=param)
+
+
+def rate_limited() -> StripeApiError:
+    """Say that there were too many calls."""
+    return StripeApiError(
+        "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
+        status=429,
+        code="rate_limit",
+        headers={"Stripe-Rate-Limited-Reason": "endpoint-rate"},
+    )
+
+
+def internal_error(why: str = "It was asked for by the sandbox's faults.") -> StripeApiError:
+    """Say that the server failed."""
+    return StripeApiError(f"An unknown error occurred. {why}", status=500, kind="api_error")

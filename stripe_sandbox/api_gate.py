@@ -1,39 +1,32 @@
-"""What every call of Stripe's API passes: key, version, form, faults, idempotency, one transaction, the envelope."""
+"""What every call of Stripe's API passes: headers, form, faults, idempotency, one transaction, the envelope."""
 
 import asyncio
-import base64
-import binascii
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from stripe_sandbox.account import SandboxAccount
-from stripe_sandbox.api_error import StripeApiError
+from stripe_sandbox.api_error import StripeApiError, internal_error, rate_limited
 from stripe_sandbox.bracket_form import FormValue, parse_form
 from stripe_sandbox.configuration import API_VERSION
-from stripe_sandbox.idempotency_keys import IdempotencyKeys, SavedAnswer, fingerprint
+from stripe_sandbox.idempotency_keys import IdempotencyKeys, OwnedKey, SavedAnswer, fingerprint
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id
 from stripe_sandbox.parameter_check import check_parameters
+from stripe_sandbox.request_headers import check_headers, connected_account
 
 _LARGEST_BODY = 1 << 20
-_LIVE_KEY = (
-    "This is the sandbox Stripe, and the key is a live one ({prefix}...): it was not used, and no request left this "
-    "machine. Use a test key (sk_test_... or rk_test_...), or unset PAYMENTS_STRIPE_API_BASE to talk to Stripe."
-)
-_NO_KEY = (
-    "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth "
-    "(e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
-)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call: what it is about, what it asks for, and by whose request."""
+    """One call: what it is about, what it asks for, by whose request, and for which account."""
 
     account: SandboxAccount
     parameters: JsonObject
@@ -54,10 +47,10 @@ Operation = Callable[[Call], JsonObject]
 class Incoming:
     """A call on its way through the gate."""
 
-    request: Request
     form: dict[str, FormValue]
+    object_id: str
     request_id: str
-    key: str
+    key: OwnedKey
     fingerprint: str
 
 
@@ -89,19 +82,22 @@ class ApiGate:
     async def _enveloped(self, request: Request, work: Callable[[str], Awaitable[Response]]) -> Response:
         request_id = new_object_id("req")
         try:
-            check_key(request.headers.get("authorization", ""))
+            check_headers(request.headers)
             response = await work(request_id)
         except StripeApiError as error:
-            response = _json(error.body(request_id), error.status, error.headers)
+            response = _refusal(error, request_id)
+        except Exception:
+            _log.exception("the sandbox failed at %s %s (%s)", request.method, request.url.path, request_id)
+            response = _refusal(internal_error("This is a fault of the sandbox; its log says more."), request_id)
         response.headers.setdefault("Request-Id", request_id)
-        response.headers["Stripe-Version"] = request.headers.get("stripe-version", API_VERSION)
+        response.headers["Stripe-Version"] = API_VERSION
         return response
 
     async def _call(self, request: Request, request_id: str, parameters: str, operation: Operation) -> Response:
         incoming = await _read(request, request_id)
         faulty = self._account.chance.random() < self._account.faults.api.probability
         if faulty and self._account.faults.api.status == 429:
-            raise _rate_limited()
+            raise rate_limited()
         with self._keys.hold(incoming.key):
             return await self._held(incoming, parameters, operation, faulty=faulty)
 
@@ -113,7 +109,7 @@ class ApiGate:
         if faulty and faults.when == "before":
             await asyncio.sleep(faults.latency_seconds)
             if faults.status == 500:
-                raise _internal_error()
+                raise internal_error()
         failing = faulty and faults.when == "after" and faults.status == 500
         response = self._execute(incoming, parameters, operation, failing=failing)
         if faulty and faults.when == "after":
@@ -121,13 +117,13 @@ class ApiGate:
         return response
 
     def _replay(self, incoming: Incoming) -> Response | None:
-        if not incoming.key:
+        if not incoming.key.key:
             return None
         saved = self._keys.saved(incoming.key, incoming.fingerprint, self._account.clock.now())
         if saved is None:
             return None
         headers = {"Idempotent-Replayed": "true", "Original-Request": saved.request_id}
-        return _response(saved.body, saved.status, headers | {"Idempotency-Key": incoming.key})
+        return _response(saved.body, saved.status, headers | {"Idempotency-Key": incoming.key.key})
 
     def _execute(self, incoming: Incoming, parameters: str, operation: Operation, *, failing: bool) -> Response:
         """Do the work and keep its answer in one transaction; a refusal undoes the work."""
@@ -136,7 +132,7 @@ class ApiGate:
                 body = operation(self._checked(incoming, parameters))
                 status = 200
                 if failing:
-                    error = _internal_error()
+                    error = internal_error()
                     body, status = error.body(incoming.request_id), error.status
                 return self._keep(incoming, body, status)
         except StripeApiError as refusal:
@@ -147,48 +143,38 @@ class ApiGate:
 
     def _checked(self, incoming: Incoming, parameters: str) -> Call:
         checked = check_parameters(parameters, incoming.form)
-        object_id = incoming.request.path_params.get("id", "")
-        return Call(self._account, checked, object_id, incoming.request_id, incoming.key)
+        account = self._account.acting_for(incoming.key.owner)
+        return Call(account, checked, incoming.object_id, incoming.request_id, incoming.key.key)
 
     def _keep(self, incoming: Incoming, body: JsonObject, status: int) -> Response:
         text = json.dumps(body)
         headers = {}
-        if incoming.key:
+        if incoming.key.key:
             answer = SavedAnswer(status, text, incoming.request_id)
             self._keys.save(incoming.key, incoming.fingerprint, answer, self._account.clock.now())
-            headers = {"Idempotency-Key": incoming.key, "Original-Request": incoming.request_id}
+            headers = {"Idempotency-Key": incoming.key.key, "Original-Request": incoming.request_id}
         return _response(text, status, headers)
 
 
-def check_key(header: str) -> None:
-    """Let test keys in; refuse live ones, and calls without a key."""
-    scheme, _, credentials = header.partition(" ")
-    key = credentials.strip()
-    if scheme.lower() == "basic":
-        key = _basic_user(key)
-    if key.startswith(("sk_live_", "rk_live_")):
-        raise StripeApiError(_LIVE_KEY.format(prefix=key[:8]), status=401)
-    if not key:
-        raise StripeApiError(_NO_KEY, status=401)
-    if scheme.lower() not in ("bearer", "basic") or not key.startswith(("sk_test_", "rk_test_")):
-        raise StripeApiError(f"Invalid API Key provided: {key[:8]}***", status=401)
-
-
-def _basic_user(encoded: str) -> str:
-    try:
-        return base64.b64decode(encoded, validate=True).decode().partition(":")[0]
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-
-
 async def _read(request: Request, request_id: str) -> Incoming:
-    body = await request.body() if request.method == "POST" else b""
-    if len(body) > _LARGEST_BODY:
-        raise StripeApiError("The request body is too large.", status=413)
-    form = parse_form(body if request.method == "POST" else request.scope["query_string"])
-    key = request.headers.get("idempotency-key", "") if request.method == "POST" else ""
+    posted = request.method == "POST"
+    form = parse_form(await _body(request) if posted else request.scope["query_string"])
+    key = request.headers.get("idempotency-key", "") if posted else ""
     digest = fingerprint(request.method, request.url.path, form) if key else ""
-    return Incoming(request, form, request_id, key, digest)
+    owned = OwnedKey(connected_account(request.headers), key)
+    return Incoming(form, request.path_params.get("id", ""), request_id, owned, digest)
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LARGEST_BODY:
+                raise StripeApiError("The request body is too large.", status=413)
+    except ClientDisconnect as error:
+        raise StripeApiError("The request body was cut off.") from error
+    return bytes(body)
 
 
 async def _unrecognized(request: Request) -> Response:
@@ -199,23 +185,8 @@ async def _unrecognized(request: Request) -> Response:
     )
 
 
-def _rate_limited() -> StripeApiError:
-    return StripeApiError(
-        "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
-        status=429,
-        code="rate_limit",
-        headers={"Stripe-Rate-Limited-Reason": "endpoint-rate"},
-    )
-
-
-def _internal_error() -> StripeApiError:
-    return StripeApiError(
-        "An unknown error occurred (asked for by the sandbox's faults).", status=500, kind="api_error"
-    )
-
-
-def _json(body: JsonObject, status: int, headers: dict[str, str]) -> Response:
-    return _response(json.dumps(body), status, headers)
+def _refusal(error: StripeApiError, request_id: str) -> Response:
+    return _response(json.dumps(error.body(request_id)), error.status, error.headers)
 
 
 def _response(text: str, status: int, headers: dict[str, str]) -> Response:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_gate import ApiGate
@@ -14,7 +16,9 @@ from stripe_sandbox.configuration import SandboxConfig
 from stripe_sandbox.control_routes import Controls
 from stripe_sandbox.endpoint_operations import endpoint_routes
 from stripe_sandbox.event_operations import event_routes
+from stripe_sandbox.old_records import OldRecords
 from stripe_sandbox.overview_page import OverviewPage
+from stripe_sandbox.page_templates import missing_page
 from stripe_sandbox.parameter_types import parameter_adapter
 from stripe_sandbox.payment_flow import expire_due
 from stripe_sandbox.payment_operations import payment_routes
@@ -27,14 +31,14 @@ def create_app(config: SandboxConfig) -> Starlette:
     """Build the application; its state holds the account and the sender. The ledger is open until it stops."""
     account = SandboxAccount(config)
     sender = WebhookSender(account)
-    gate = ApiGate(account)
+    gate, old_records = ApiGate(account), OldRecords(account)
     # Built now, so that the first checkout does not wait for it.
     parameter_adapter("session_create")
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await sender.start()
-        expiry = asyncio.create_task(run_wake_loop(account.expiries_due, lambda: _expire(account)))
+        expiry = asyncio.create_task(run_wake_loop(account.expiries_due, lambda: _background(account, old_records)))
         try:
             yield
         finally:
@@ -55,17 +59,34 @@ def create_app(config: SandboxConfig) -> Starlette:
         *CheckoutPage(account, sender).routes(),
         *OverviewPage(account).routes(),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    handlers = {404: _missing, 405: _missing, 500: _failed}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.state.account = account
     app.state.sender = sender
     return app
 
 
-def _expire(account: SandboxAccount) -> float | None:
-    """Expire what is due, and tell when the next session is."""
+async def _missing(request: Request, error: Exception) -> Response:
+    """Answer where there is nothing: in JSON to those who drive the sandbox, on a page to those who look."""
+    what = f"{request.method} {request.url.path}"
+    if request.url.path.startswith("/_sandbox"):
+        return JSONResponse({"error": {"message": f"There is no control {what}."}}, 404)
+    return missing_page("There is nothing here", f"The sandbox has no {what}.")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    text = "This is a fault of the sandbox; its log says more."
+    if request.url.path.startswith("/_sandbox"):
+        return JSONResponse({"error": {"message": text}}, 500)
+    return missing_page("Something went wrong", text, 500)
+
+
+def _background(account: SandboxAccount, old_records: OldRecords) -> float:
+    """Expire what is due, forget what is old, and tell in how many seconds there is more to do."""
     upcoming = account.ledger.next_expiry()
     if upcoming is not None and upcoming <= account.clock.seconds():
         with account.ledger.transaction():
             expire_due(account)
         upcoming = account.ledger.next_expiry()
-    return None if upcoming is None else upcoming - account.clock.now()
+    later = old_records.forget()
+    return later if upcoming is None else min(later, upcoming - account.clock.now())

@@ -45,5 +45,5 @@ def _place(node: dict[str, FormValue], parts: list[str], value: str, key: str) -
             return
         child = node.setdefault(name, {})
         if not isinstance(child, dict):
-            raise StripeApiError(f"Invalid object: {key}", code="parameter_invalid_object", param=key)
+            raise StripeApiError(f"Invalid object: {key}", param=key)
         node = child

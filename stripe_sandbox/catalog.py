@@ -1,15 +1,16 @@
 """Products and prices: made by the API, or on the way from a checkout's `price_data`, as Stripe does."""
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal
 
-from stripe_sandbox.api_error import StripeApiError, invalid_parameter, missing_parameter, no_such
+from stripe_sandbox.api_error import StripeApiError, exclusive_parameters, invalid_parameter, missing_parameter, no_such
 from stripe_sandbox.currencies import LARGEST_AMOUNT, THREE_DECIMAL, WHOLE_HUNDREDS, is_currency
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.ledger import Ledger
 from stripe_sandbox.object_ids import new_object_id
-from stripe_sandbox.session_rules import check_metadata
+from stripe_sandbox.session_rules import check_metadata, kept_metadata
 
 _RECURRING_DEFAULTS = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
+_MOST_DECIMALS = 12
 _MOST_INTERVALS = {"day": 1095, "week": 156, "month": 36, "year": 3}
 
 
@@ -27,7 +28,7 @@ def make_product(ledger: Ledger, data: JsonObject, now: int, *, active: bool = T
         "images": data.get("images", []),
         "livemode": False,
         "marketing_features": data.get("marketing_features", []),
-        "metadata": data.get("metadata") or {},
+        "metadata": kept_metadata(data),
         "name": data["name"],
         "package_dimensions": None,
         "shippable": data.get("shippable"),
@@ -47,6 +48,7 @@ def make_price(ledger: Ledger, data: JsonObject, place: str, now: int, *, active
     amount = unit_amount(data, place)
     currency = checked_currency(data["currency"], place)
     check_amount(amount, currency, place)
+    whole = int(amount) if amount == amount.to_integral_value() else None
     recurring = _recurring(data.get("recurring"), place)
     price = {
         "id": new_object_id("price"),
@@ -58,7 +60,7 @@ def make_price(ledger: Ledger, data: JsonObject, place: str, now: int, *, active
         "custom_unit_amount": None,
         "livemode": False,
         "lookup_key": data.get("lookup_key"),
-        "metadata": data.get("metadata") or {},
+        "metadata": kept_metadata(data),
         "nickname": data.get("nickname"),
         "product": _product_of(ledger, data, place, now, active=active),
         "recurring": recurring,
@@ -66,30 +68,25 @@ def make_price(ledger: Ledger, data: JsonObject, place: str, now: int, *, active
         "tiers_mode": None,
         "transform_quantity": None,
         "type": "recurring" if recurring else "one_time",
-        "unit_amount": amount,
-        "unit_amount_decimal": str(data.get("unit_amount_decimal", amount)),
+        "unit_amount": whole,
+        "unit_amount_decimal": str(whole) if whole is not None else f"{amount.normalize():f}",
     }
     ledger.put(price)
     return price
 
 
-def unit_amount(data: JsonObject, place: str) -> int:
+def unit_amount(data: JsonObject, place: str) -> Decimal:
     """Read the amount, of which Stripe wants exactly one form."""
     given = [name for name in ("unit_amount", "unit_amount_decimal") if name in data]
     if not given:
         raise missing_parameter(_in(place, "unit_amount"))
     if len(given) == 2:
-        raise invalid_parameter(
-            _in(place, "unit_amount"),
-            "You may only specify one of these parameters: unit_amount, unit_amount_decimal.",
-        )
-    if given == ["unit_amount"]:
-        return int(data["unit_amount"])
-    try:
-        return int(Decimal(data["unit_amount_decimal"]).quantize(Decimal(1), ROUND_HALF_UP))
-    except InvalidOperation as error:
-        param = _in(place, "unit_amount_decimal")
-        raise invalid_parameter(param, f"Invalid decimal: {data['unit_amount_decimal']}") from error
+        raise exclusive_parameters(_in(place, "unit_amount"), given)
+    amount = Decimal(data[given[0]])
+    if amount != round(amount, _MOST_DECIMALS):
+        message = f"Invalid decimal: {amount}; must contain at most {_MOST_DECIMALS} decimal places."
+        raise invalid_parameter(_in(place, "unit_amount_decimal"), message)
+    return amount
 
 
 def checked_currency(code: str, place: str) -> str:
@@ -102,7 +99,7 @@ def checked_currency(code: str, place: str) -> str:
     return code.lower()
 
 
-def check_amount(amount: int, currency: str, place: str) -> None:
+def check_amount(amount: Decimal, currency: str, place: str) -> None:
     """Refuse amounts that no charge could have."""
     param = _in(place, "unit_amount")
     if amount < 0:

@@ -3,9 +3,10 @@
 from starlette.routing import Route
 
 from stripe_sandbox.api_error import StripeApiError
-from stripe_sandbox.api_gate import ApiGate, Call, Operation
+from stripe_sandbox.api_gate import ApiGate, Call
 from stripe_sandbox.catalog import make_price, make_product
 from stripe_sandbox.json_types import JsonObject
+from stripe_sandbox.object_pages import retrieve
 from stripe_sandbox.session_rules import check_metadata
 from stripe_sandbox.subscription_objects import make_customer
 
@@ -14,16 +15,12 @@ def catalog_routes(gate: ApiGate) -> list[Route]:
     """Serve them."""
     return [
         gate.route("POST", "/v1/customers", "customer_create", _create_customer),
-        gate.route("GET", "/v1/customers/{id}", "customer_retrieve", _retrieve("customer")),
+        gate.route("GET", "/v1/customers/{id}", "customer_retrieve", retrieve("customer")),
         gate.route("POST", "/v1/products", "product_create", _create_product),
-        gate.route("GET", "/v1/products/{id}", "product_retrieve", _retrieve("product")),
+        gate.route("GET", "/v1/products/{id}", "product_retrieve", retrieve("product")),
         gate.route("POST", "/v1/prices", "price_create", _create_price),
-        gate.route("GET", "/v1/prices/{id}", "price_retrieve", _retrieve("price")),
+        gate.route("GET", "/v1/prices/{id}", "price_retrieve", retrieve("price")),
     ]
-
-
-def _retrieve(kind: str) -> Operation:
-    return lambda call: call.account.ledger.get(kind, call.object_id)
 
 
 def _create_customer(call: Call) -> JsonObject:

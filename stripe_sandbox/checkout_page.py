@@ -1,9 +1,7 @@
 """The page on which a buyer pays, pays later, is declined, or goes away; plain forms, no script needed."""
 
-from urllib.parse import parse_qs
-
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from stripe_sandbox import payment_flow
@@ -11,19 +9,13 @@ from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_error import StripeApiError
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.line_items import line_items_of
-from stripe_sandbox.page_templates import load_template
+from stripe_sandbox.page_templates import form_action, load_template, missing_page, page
+from stripe_sandbox.session_object import KIND
 from stripe_sandbox.webhook_sender import WebhookSender
 
 # Stripe waits as long for the webhook before it sends the buyer on.
 DELIVERY_WAIT_SECONDS = 10.0
 _MOVES = {"pay": payment_flow.pay, "pay_later": payment_flow.pay_later, "decline": payment_flow.decline}
-# Nothing but the app's own style may load, and no other site may frame the page.
-PAGE_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; "
-    "base-uri 'none'",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 class CheckoutPage:
@@ -40,18 +32,18 @@ class CheckoutPage:
         return [Route(path, self._show, methods=["GET"]), Route(path, self._submit, methods=["POST"])]
 
     async def _show(self, request: Request) -> Response:
-        session = self._session(request)
+        account, session = self._session(request)
         if session is None:
-            return PlainTextResponse("There is no such checkout.\n", 404)
-        return self._page(session, declined="declined" in request.query_params)
+            return missing_page("There is no such checkout", "Its address may be cut off, or of another sandbox.")
+        return self._page(account, session, declined="declined" in request.query_params)
 
     async def _submit(self, request: Request) -> Response:
-        form = parse_qs((await request.body()).decode(errors="replace"))
-        action, session = (form.get("action") or [""])[0], self._session(request)
+        action = await form_action(request)
+        account, session = self._session(request)
         if session is None:
-            return PlainTextResponse("There is no such checkout.\n", 404)
+            return missing_page("There is no such checkout", "Its address may be cut off, or of another sandbox.")
         here = f"/pay/{session['id']}"
-        change = self._moved(session["id"], action)
+        change = _moved(account, session["id"], action)
         if change is None:
             return RedirectResponse(here, 303)
         if action == "decline":
@@ -59,50 +51,56 @@ class CheckoutPage:
         await self._sender.delivered(change.events[-1]["id"], DELIVERY_WAIT_SECONDS)
         return RedirectResponse(return_url(session), 303)
 
-    def _session(self, request: Request) -> JsonObject | None:
+    def _session(self, request: Request) -> tuple[SandboxAccount, JsonObject | None]:
+        session_id = request.path_params["id"]
+        account = self._account.holding(KIND, session_id)
         try:
-            with self._account.ledger.transaction():
-                return payment_flow.current_session(self._account, request.path_params["id"])
+            with account.ledger.transaction():
+                return account, payment_flow.current_session(account, session_id)
         except StripeApiError:
-            return None
+            return account, None
 
-    def _moved(self, session_id: str, action: str) -> payment_flow.Change | None:
-        """Do what the button says; a session that was paid or expired meanwhile shows so instead."""
-        if action not in _MOVES:
-            return None
-        try:
-            with self._account.ledger.transaction():
-                return _MOVES[action](self._account, session_id)
-        except (payment_flow.WrongStateError, payment_flow.NotPlayedError):
-            return None
-
-    def _page(self, session: JsonObject, *, declined: bool) -> Response:
-        items = [self._described(item) for item in line_items_of(self._account.ledger, session["id"])]
-        text = self._template.render(
+    def _page(self, account: SandboxAccount, session: JsonObject, *, declined: bool) -> Response:
+        items = [_described(account, item) for item in line_items_of(account.ledger, session["id"])]
+        return page(
+            self._template,
             session=session,
             items=items,
             declined=declined,
-            delayed=self._delayed(session),
+            delayed=_delayed(account, session),
+            can_delay=session["mode"] == "payment" and session["payment_method_types"] != ["card"],
             return_url=return_url(session),
             period=_period(items),
         )
-        return HTMLResponse(text, 200, PAGE_HEADERS)
-
-    def _delayed(self, session: JsonObject) -> str:
-        """Tell what came of a payment by bank: `awaited`, `failed`, or nothing where there was none."""
-        if session["status"] != "complete" or session["payment_status"] != "unpaid":
-            return ""
-        intent = self._account.ledger.find("payment_intent", session["payment_intent"]) or {}
-        return "awaited" if intent.get("status") == "processing" else "failed"
-
-    def _described(self, item: JsonObject) -> JsonObject:
-        product = self._account.ledger.find("product", item["price"]["product"]) or {}
-        return {**item, "text": product.get("description")}
 
 
 def return_url(session: JsonObject) -> str:
     """Tell where the buyer goes after paying."""
     return str(session["success_url"]).replace("{CHECKOUT_SESSION_ID}", session["id"])
+
+
+def _moved(account: SandboxAccount, session_id: str, action: str) -> payment_flow.Change | None:
+    """Do what the button says; a session that was paid or expired meanwhile shows so instead."""
+    if action not in _MOVES:
+        return None
+    try:
+        with account.ledger.transaction():
+            return _MOVES[action](account, session_id)
+    except (payment_flow.WrongStateError, payment_flow.NotPlayedError):
+        return None
+
+
+def _delayed(account: SandboxAccount, session: JsonObject) -> str:
+    """Tell what came of a payment by bank: `awaited`, `failed`, or nothing where there was none."""
+    if session["status"] != "complete" or session["payment_status"] != "unpaid":
+        return ""
+    intent = account.ledger.find("payment_intent", session["payment_intent"]) or {}
+    return "awaited" if intent.get("status") == "processing" else "failed"
+
+
+def _described(account: SandboxAccount, item: JsonObject) -> JsonObject:
+    product = account.ledger.find("product", item["price"]["product"]) or {}
+    return {**item, "text": product.get("description")}
 
 
 def _period(items: list[JsonObject]) -> str:

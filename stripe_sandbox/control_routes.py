@@ -10,6 +10,7 @@ from starlette.routing import Route
 from stripe_sandbox import payment_flow
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_error import StripeApiError
+from stripe_sandbox.event_operations import resend_event
 from stripe_sandbox.fault_plan import FaultError, FaultPlan
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id
@@ -61,9 +62,10 @@ class Controls:
         name, session_id = request.path_params["move"], request.path_params["id"]
         if name not in MOVES:
             raise StripeApiError(f"There is no control {name!r}; there are {', '.join(MOVES)}.", status=404)
-        with self._account.ledger.transaction():
-            MOVES[name](self._account, session_id)
-            session = self._account.ledger.get(KIND, session_id)
+        account = self._account.holding(KIND, session_id)
+        with account.ledger.transaction():
+            MOVES[name](account, session_id)
+            session = account.ledger.get(KIND, session_id)
         return shown_session(session, self._account.base_url)
 
     def _advance(self, request: Request, body: JsonObject) -> JsonObject:
@@ -90,13 +92,7 @@ class Controls:
             return self._account.emit(kind, {**defaults, **subject})
 
     def _resend(self, request: Request, body: JsonObject) -> JsonObject:
-        account, event_id = self._account, request.path_params["id"]
-        with account.ledger.transaction():
-            event = account.ledger.get("event", event_id)
-            for endpoint in account.endpoints_for(event["type"]):
-                account.queue.plan(event_id, endpoint, account.clock.now())
-        account.deliveries_due.set()
-        return account.with_pending(event)
+        return resend_event(self._account, request.path_params["id"])
 
     def _put_faults(self, request: Request, body: JsonObject) -> JsonObject:
         plan = FaultPlan.from_json(body)
@@ -109,7 +105,9 @@ class Controls:
 
 
 def _not_played(request: Request, body: JsonObject) -> JsonObject:
-    raise payment_flow.NotPlayedError(f"{request.url.path}: the sandbox does not play this yet.")
+    raise payment_flow.NotPlayedError(
+        f"{request.url.path} is not built yet: the sandbox plays no refunds, disputes and renewals so far."
+    )
 
 
 def _route(method: str, path: str, control: Control) -> Route:

@@ -1,6 +1,6 @@
 """Which event goes to which endpoint, when it is tried next, and what each attempt brought; rows only, no network."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from stripe_sandbox.json_types import JsonObject
@@ -39,8 +39,6 @@ class AttemptResult:
 class DeliveryQueue:
     """Deliveries are pending, succeeded, failed (tries used up) or dropped (by a fault)."""
 
-    CONFIGURED = "we_configured"
-
     def __init__(self, ledger: Ledger) -> None:
         self._sql = ledger.connection.execute
 
@@ -52,22 +50,31 @@ class DeliveryQueue:
         )
         return int(cursor.lastrowid or 0)
 
-    def due(self, now: float, without: Sequence[int], limit: int) -> list[DueDelivery]:
-        """List pending deliveries whose time has come and which are not on their way."""
+    def due(self, endpoint: str, now: float, busy: Collection[int], limit: int) -> list[DueDelivery]:
+        """List an endpoint's deliveries whose time has come and which are not on their way."""
         rows = self._sql(
-            "SELECT number, event, endpoint, attempts FROM deliveries WHERE status = 'pending' "
+            "SELECT number, event, endpoint, attempts FROM deliveries WHERE status = 'pending' AND endpoint = ? "
             "AND next_attempt_at <= ? ORDER BY next_attempt_at, number LIMIT ?",
-            (now, limit + len(without)),
+            (endpoint, now, limit + len(busy)),
         )
-        busy = set(without)
         return [DueDelivery(*row) for row in rows if row[0] not in busy][:limit]
 
-    def next_due(self, after: float) -> float | None:
-        """Tell when the next delivery after a time is due."""
+    def next_due(self, endpoint: str, after: float) -> float | None:
+        """Tell when an endpoint's next delivery after a time is due."""
         row = self._sql(
-            "SELECT min(next_attempt_at) FROM deliveries WHERE status = 'pending' AND next_attempt_at > ?", (after,)
+            "SELECT min(next_attempt_at) FROM deliveries WHERE status = 'pending' AND endpoint = ? "
+            "AND next_attempt_at > ?",
+            (endpoint, after),
         ).fetchone()
         return None if row is None or row[0] is None else float(row[0])
+
+    def hasten(self, endpoint: str, now: float) -> None:
+        """Try at once what failed before and waits: the endpoint has another address."""
+        self._sql(
+            "UPDATE deliveries SET next_attempt_at = ? WHERE status = 'pending' AND endpoint = ? AND attempts > 0 "
+            "AND next_attempt_at > ?",
+            (now, endpoint, now),
+        )
 
     def settle(self, delivery: DueDelivery, result: AttemptResult, next_at: float | None) -> None:
         """Write down an attempt, and either the end or the next time."""
@@ -93,6 +100,13 @@ class DeliveryQueue:
             (event_id,),
         ).fetchone()
         return int(row[0])
+
+    def taken_by(self, event_id: str, endpoints: Collection[str]) -> bool:
+        """Tell whether each of these endpoints that an event is for has taken it."""
+        rows = self._sql(
+            "SELECT endpoint, max(status = 'succeeded') FROM deliveries WHERE event = ? GROUP BY endpoint", (event_id,)
+        )
+        return all(taken for endpoint, taken in rows if endpoint in endpoints)
 
     def history(self, event_id: str | None, limit: int = 500) -> list[JsonObject]:
         """List deliveries with their attempts, newest first."""

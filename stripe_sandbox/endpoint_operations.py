@@ -3,14 +3,13 @@
 from starlette.routing import Route
 from yarl import URL
 
-from stripe_sandbox.api_error import StripeApiError
+from stripe_sandbox.api_error import StripeApiError, invalid_parameter
 from stripe_sandbox.api_gate import ApiGate, Call
 from stripe_sandbox.configuration import API_VERSION, is_loopback
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id, new_signing_secret
 from stripe_sandbox.object_pages import list_page
-
-KIND = "webhook_endpoint"
+from stripe_sandbox.webhook_targets import KIND
 
 
 def endpoint_routes(gate: ApiGate) -> list[Route]:
@@ -26,6 +25,10 @@ def endpoint_routes(gate: ApiGate) -> list[Route]:
 
 def _create(call: Call) -> JsonObject:
     url = call.parameters["url"]
+    if call.parameters.get("api_version", API_VERSION) != API_VERSION:
+        raise invalid_parameter("api_version", f"The sandbox renders events in version {API_VERSION} only.")
+    if call.account.ledger.owner:
+        raise StripeApiError("The sandbox's endpoints belong to the platform: make one with connect=true instead.")
     if not _is_local(url):
         raise StripeApiError(
             "Invalid URL: the sandbox delivers to this machine only (http://127.0.0.1:... or http://localhost:...).",
@@ -35,8 +38,9 @@ def _create(call: Call) -> JsonObject:
     endpoint = {
         "id": new_object_id("we"),
         "object": KIND,
-        "api_version": call.parameters.get("api_version", API_VERSION),
+        "api_version": API_VERSION,
         "application": None,
+        "connect": call.parameters.get("connect", False),
         "created": call.account.clock.seconds(),
         "description": call.parameters.get("description") or None,
         "enabled_events": call.parameters["enabled_events"],
@@ -47,16 +51,16 @@ def _create(call: Call) -> JsonObject:
         "url": url,
     }
     call.account.ledger.put(endpoint)
-    return endpoint
+    return _without(endpoint, "connect")
 
 
 def _retrieve(call: Call) -> JsonObject:
-    return _without_secret(call.account.ledger.get(KIND, call.object_id))
+    return _without(call.account.ledger.get(KIND, call.object_id), "connect", "secret")
 
 
 def _list(call: Call) -> JsonObject:
     page = list_page(call, KIND, "/v1/webhook_endpoints")
-    return {**page, "data": [_without_secret(endpoint) for endpoint in page["data"]]}
+    return {**page, "data": [_without(endpoint, "connect", "secret") for endpoint in page["data"]]}
 
 
 def _delete(call: Call) -> JsonObject:
@@ -66,8 +70,8 @@ def _delete(call: Call) -> JsonObject:
     return {"id": call.object_id, "object": KIND, "deleted": True}
 
 
-def _without_secret(endpoint: JsonObject) -> JsonObject:
-    return {name: value for name, value in endpoint.items() if name != "secret"}
+def _without(endpoint: JsonObject, *hidden: str) -> JsonObject:
+    return {name: value for name, value in endpoint.items() if name not in hidden}
 
 
 def _is_local(url: str) -> bool:

@@ -2,7 +2,8 @@
 
 from starlette.routing import Route
 
-from stripe_sandbox.api_error import invalid_parameter
+from stripe_sandbox.account import SandboxAccount
+from stripe_sandbox.api_error import exclusive_parameters, invalid_parameter
 from stripe_sandbox.api_gate import ApiGate, Call
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.ledger import Condition
@@ -10,8 +11,9 @@ from stripe_sandbox.object_pages import list_page
 
 LISTED_SECONDS = 30 * 24 * 3600
 _MOST_TYPES = 20
-_DELIVERED = (
-    "NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event = objects.id AND NOT EXISTS (SELECT 1 FROM deliveries "
+# An endpoint has taken an event when one of its deliveries succeeded, whatever became of the others.
+_UNDELIVERED = (
+    "id IN (SELECT d.event FROM deliveries AS d WHERE d.status != 'succeeded' AND NOT EXISTS (SELECT 1 FROM deliveries "
     "AS s WHERE s.event = d.event AND s.endpoint = d.endpoint AND s.status = 'succeeded'))"
 )
 
@@ -35,6 +37,17 @@ def retrieve_event(call: Call) -> JsonObject:
     return call.account.with_pending(call.account.ledger.get("event", call.object_id))
 
 
+def resend_event(account: SandboxAccount, event_id: str) -> JsonObject:
+    """Send an event once more to every endpoint that listens to it, as the dashboard does."""
+    owner = account.holding("event", event_id)
+    with owner.ledger.transaction():
+        event = owner.ledger.get("event", event_id)
+        for endpoint in owner.targets.listening(event):
+            owner.queue.plan(event_id, endpoint, owner.clock.now())
+    owner.deliveries_due.set()
+    return owner.with_pending(event)
+
+
 def _recent(call: Call) -> Condition:
     return "created >= ?", call.account.clock.seconds() - LISTED_SECONDS
 
@@ -42,7 +55,7 @@ def _recent(call: Call) -> Condition:
 def _of_type(call: Call) -> list[Condition]:
     single, several = call.parameters.get("type"), call.parameters.get("types")
     if single is not None and several is not None:
-        raise invalid_parameter("type", "You may only specify one of these parameters: type, types.")
+        raise exclusive_parameters("type", ["type", "types"])
     if single is not None:
         return [("json_extract(body, '$.type') GLOB ?", single.replace("[", "[[]").replace("?", "[?]"))]
     if several is None:
@@ -56,4 +69,4 @@ def _delivered(call: Call) -> list[Condition]:
     wanted = call.parameters.get("delivery_success")
     if wanted is None:
         return []
-    return [(_DELIVERED if wanted else f"NOT ({_DELIVERED})", ())]
+    return [(f"NOT ({_UNDELIVERED})" if wanted else _UNDELIVERED, ())]

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from stripe_sandbox.api_error import StripeApiError
 from stripe_sandbox.ledger import Ledger
@@ -21,6 +22,13 @@ _IN_FLIGHT = (
 )
 
 
+class OwnedKey(NamedTuple):
+    """A key and the account that the call is for; the key is empty where the call has none."""
+
+    owner: str
+    key: str
+
+
 @dataclass(frozen=True)
 class SavedAnswer:
     """The answer that a key replays."""
@@ -35,21 +43,21 @@ class IdempotencyKeys:
 
     def __init__(self, ledger: Ledger) -> None:
         self._sql = ledger.connection.execute
-        self._at_work: set[str] = set()
+        self._at_work: set[OwnedKey] = set()
 
     @contextmanager
-    def hold(self, key: str) -> Iterator[None]:
+    def hold(self, key: OwnedKey) -> Iterator[None]:
         """Keep a key for one call; refuse a second one meanwhile."""
-        if not key:
+        if not key.key:
             yield
             return
-        if len(key) > LONGEST_KEY:
+        if len(key.key) > LONGEST_KEY:
             raise StripeApiError(
                 f"The idempotency key is longer than {LONGEST_KEY} characters.", kind="idempotency_error"
             )
         if key in self._at_work:
             raise StripeApiError(
-                _IN_FLIGHT.format(key=key), status=409, kind="idempotency_error", code="idempotency_key_in_use"
+                _IN_FLIGHT.format(key=key.key), status=409, kind="idempotency_error", code="idempotency_key_in_use"
             )
         self._at_work.add(key)
         try:
@@ -57,23 +65,24 @@ class IdempotencyKeys:
         finally:
             self._at_work.discard(key)
 
-    def saved(self, key: str, fingerprint: str, now: float) -> SavedAnswer | None:
+    def saved(self, key: OwnedKey, fingerprint: str, now: float) -> SavedAnswer | None:
         """Find the answer of the same call; another call under the same key is refused."""
         row = self._sql(
-            "SELECT fingerprint, status, body, request_id FROM idempotency_keys WHERE key = ? AND saved_at > ?",
-            (key, now - KEPT_SECONDS),
+            "SELECT fingerprint, status, body, request_id FROM idempotency_keys "
+            "WHERE owner = ? AND key = ? AND saved_at > ?",
+            (*key, now - KEPT_SECONDS),
         ).fetchone()
         if row is None:
             return None
         if row[0] != fingerprint:
-            raise StripeApiError(_REUSED.format(key=key), kind="idempotency_error")
+            raise StripeApiError(_REUSED.format(key=key.key), kind="idempotency_error")
         return SavedAnswer(*row[1:])
 
-    def save(self, key: str, fingerprint: str, answer: SavedAnswer, now: float) -> None:
+    def save(self, key: OwnedKey, fingerprint: str, answer: SavedAnswer, now: float) -> None:
         """Keep an answer, inside the transaction of what it tells."""
         self._sql(
-            "INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?, ?, ?)",
-            (key, fingerprint, answer.status, answer.body, answer.request_id, now),
+            "INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*key, fingerprint, answer.status, answer.body, answer.request_id, now),
         )
 
 

@@ -1,11 +1,13 @@
 """The items of a checkout: each gets its price, its amounts and its text; amounts are whole minor units."""
 
-from stripe_sandbox.api_error import StripeApiError, invalid_parameter, missing_parameter, no_such
+from decimal import ROUND_HALF_UP, Decimal
+
+from stripe_sandbox.api_error import StripeApiError, exclusive_parameters, invalid_parameter, missing_parameter, no_such
 from stripe_sandbox.catalog import make_price
-from stripe_sandbox.currencies import LARGEST_AMOUNT
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.ledger import Ledger
 from stripe_sandbox.object_ids import new_object_id
+from stripe_sandbox.session_rules import check_metadata, kept_metadata
 
 KIND = "line_items"
 
@@ -59,16 +61,14 @@ def _line_item(ledger: Ledger, item: JsonObject, place: str, mode: str, now: int
         raise invalid_parameter(
             f"{place}[quantity]", "This value must be greater than or equal to 1.", "parameter_invalid_integer"
         )
-    amount = price["unit_amount"] * quantity
-    if amount > LARGEST_AMOUNT:
-        raise invalid_parameter(place, "Amount must be no more than 99,999,999 minor units", "amount_too_large")
-    return _body(ledger, price, quantity, amount, item.get("metadata") or {})
+    amount = int((Decimal(price["unit_amount_decimal"]) * quantity).to_integral_value(ROUND_HALF_UP))
+    check_metadata(item.get("metadata") or {}, f"{place}[metadata]")
+    return _body(ledger, price, quantity, amount, kept_metadata(item))
 
 
 def _price(ledger: Ledger, item: JsonObject, place: str, now: int) -> JsonObject:
     if "price" in item and "price_data" in item:
-        message = "You may only specify one of these parameters: price, price_data."
-        raise invalid_parameter(f"{place}[price]", message)
+        raise exclusive_parameters(f"{place}[price]", ["price", "price_data"])
     if "price_data" in item:
         return make_price(ledger, item["price_data"], f"{place}[price_data]", now, active=False)
     if "price" not in item:

@@ -1,22 +1,24 @@
-"""The sandbox's front page: its sessions, events and deliveries, and the bank's buttons for delayed payments."""
+"""The front page: sessions, events and their deliveries, and the buttons of a bank and a dashboard."""
 
 import json
-from urllib.parse import parse_qs
+from collections.abc import Callable
+from contextlib import suppress
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from stripe_sandbox import payment_flow
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_error import StripeApiError
-from stripe_sandbox.checkout_page import PAGE_HEADERS
+from stripe_sandbox.event_operations import resend_event
 from stripe_sandbox.fault_plan import FaultPlan
 from stripe_sandbox.json_types import JsonObject
-from stripe_sandbox.page_templates import PAGES, load_template
+from stripe_sandbox.line_items import line_items_of
+from stripe_sandbox.page_templates import PAGES, form_action, load_template, page
 from stripe_sandbox.session_object import KIND
 
-_SHOWN = 50
+_SHOWN = 25
 _MOVES = {"settle": payment_flow.settle, "fail": payment_flow.fail}
 
 
@@ -31,38 +33,63 @@ class OverviewPage:
         """Serve it, its buttons, and the style of all pages."""
         return [
             Route("/", self._show, methods=["GET"]),
-            Route("/sessions/{id}", self._submit, methods=["POST"]),
+            Route("/sessions/{id}", self._move, methods=["POST"]),
+            Route("/events/{id}", self._resend, methods=["POST"]),
             Route("/sandbox.css", self._style, methods=["GET"]),
         ]
 
     async def _show(self, request: Request) -> Response:
         account, faults = self._account, self._account.faults
-        events = account.ledger.select("event", limit=_SHOWN)
-        text = self._template.render(
+        return page(
+            self._template,
             now=account.clock.now(),
             offset=round(account.clock.offset),
-            webhook_url=account.webhook_url,
+            webhook_url=account.targets.url,
             faults="" if faults == FaultPlan() else json.dumps(faults.to_json()),
-            sessions=[self._with_bank(session) for session in account.ledger.select(KIND, limit=_SHOWN)],
-            events=[account.with_pending(event) for event in events],
-            deliveries=account.queue.history(None, _SHOWN),
+            sessions=self._listed(request, KIND, "sessions", self._session),
+            events=self._listed(request, "event", "events", self._event),
         )
-        return HTMLResponse(text, 200, PAGE_HEADERS)
 
-    def _with_bank(self, session: JsonObject) -> JsonObject:
-        intent = self._account.ledger.find("payment_intent", session["payment_intent"]) or {}
-        return {**session, "awaits_bank": intent.get("status") == "processing"}
+    def _listed(self, request: Request, kind: str, name: str, shown: Callable[[JsonObject], JsonObject]) -> JsonObject:
+        """Give one page of a list, and where it stands in the whole."""
+        ledger, number = self._account.ledger, _page_number(request, name)
+        rows = ledger.select_of_all(kind, limit=_SHOWN, offset=(number - 1) * _SHOWN)
+        return {
+            "name": name,
+            "rows": [shown(row) for row in rows],
+            "total": ledger.count(kind),
+            "first": (number - 1) * _SHOWN + 1,
+            "last": (number - 1) * _SHOWN + len(rows),
+            "page": number,
+        }
 
-    async def _submit(self, request: Request) -> Response:
-        form = parse_qs((await request.body()).decode(errors="replace"))
-        move = _MOVES.get((form.get("action") or [""])[0])
-        try:
-            with self._account.ledger.transaction():
-                if move:
-                    move(self._account, request.path_params["id"])
-        except (payment_flow.WrongStateError, StripeApiError):
-            return RedirectResponse("/", 303)
+    def _session(self, session: JsonObject) -> JsonObject:
+        ledger = self._account.holding(KIND, session["id"]).ledger
+        intent = ledger.find("payment_intent", session["payment_intent"]) or {}
+        items = line_items_of(ledger, session["id"])
+        return {**session, "awaits_bank": intent.get("status") == "processing", "items": items}
+
+    def _event(self, event: JsonObject) -> JsonObject:
+        return {**event, "deliveries": self._account.queue.history(event["id"], 20)}
+
+    async def _move(self, request: Request) -> Response:
+        move, session_id = _MOVES.get(await form_action(request)), request.path_params["id"]
+        account = self._account.holding(KIND, session_id)
+        # Where it was settled meanwhile, the page shows how.
+        with suppress(payment_flow.WrongStateError, StripeApiError), account.ledger.transaction():
+            if move:
+                move(account, session_id)
         return RedirectResponse("/", 303)
+
+    async def _resend(self, request: Request) -> Response:
+        with suppress(StripeApiError):
+            resend_event(self._account, request.path_params["id"])
+        return RedirectResponse("/#events", 303)
 
     async def _style(self, request: Request) -> Response:
         return FileResponse(PAGES / "sandbox.css", media_type="text/css")
+
+
+def _page_number(request: Request, name: str) -> int:
+    wanted = request.query_params.get(name, "")
+    return max(1, int(wanted)) if wanted.isascii() and wanted.isdigit() and len(wanted) < 9 else 1

@@ -11,11 +11,7 @@ from stripe_sandbox.bracket_form import FormValue
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.parameter_types import parameter_adapter
 
-_CODES = {
-    "stripe_int": "parameter_invalid_integer",
-    "stripe_bool": "parameter_invalid_boolean",
-    "stripe_array": "parameter_invalid_array",
-}
+_OURS = ("stripe_int", "stripe_bool", "stripe_array", "stripe_text")
 
 
 def check_parameters(operation: str, form: Mapping[str, FormValue]) -> JsonObject:
@@ -63,10 +59,8 @@ def _stripe_error(error: ErrorDetails, form: Mapping[str, FormValue]) -> StripeA
     if error["type"] == "literal_error":
         expected = error.get("ctx", {}).get("expected", "").replace("'", "").replace(" or ", ", or ")
         return StripeApiError(f"Invalid {param}: must be one of {expected}", param=param)
-    code = _CODES.get(
-        error["type"], "parameter_invalid_object" if isinstance(value, str) else "parameter_invalid_string"
-    )
-    message = error["msg"] if error["type"] in _CODES else _wrong_shape(value, param)
+    code = "parameter_invalid_integer" if error["type"] == "stripe_int" else None
+    message = error["msg"] if error["type"] in _OURS else _wrong_shape(value, param)
     return StripeApiError(message, code=code, param=param)
 
 

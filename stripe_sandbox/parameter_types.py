@@ -21,6 +21,7 @@ from typing_extensions import TypedDict, is_typeddict
 
 from stripe_sandbox.json_types import JsonObject
 
+_LONGEST_TEXT, _LONGEST_DESCRIPTION = 5000, 40_000
 _INTEGER = re.compile(r"-?\d{1,18}")
 # Names that the SDK imports for type checkers only.
 _TYPE_CHECKING_NAMES = {"UntypedStripeObject": Mapping, "Decimal": Decimal, "StripeContext": str, "Mapping": Mapping}
@@ -63,7 +64,7 @@ def _strict_dict(source: Any) -> Any:  # noqa: ANN401 - a type made at run time
     if issubclass(source, dict) and source.__name__.endswith("Params"):
         hints = {name: hint for name, hint in hints.items() if name not in RequestOptions.__annotations__}
     required = source.__required_keys__
-    fields = {name: _field(hint, name in required) for name, hint in hints.items()}
+    fields = {name: _field(name, hint, name in required) for name, hint in hints.items()}
     make_typed_dict: Any = TypedDict
     rebuilt = make_typed_dict(source.__name__, fields)
     rebuilt.__pydantic_config__ = ConfigDict(extra="forbid", defer_build=False)
@@ -75,10 +76,11 @@ def _names_of(source: Any) -> dict[str, Any]:  # noqa: ANN401
     return {**vars(module), **_TYPE_CHECKING_NAMES}
 
 
-def _field(hint: Any, required: bool) -> Any:  # noqa: ANN401
+def _field(name: str, hint: Any, required: bool) -> Any:  # noqa: ANN401
     while get_origin(hint) in (NotRequired, Required):
         (hint,) = get_args(hint)
-    return Required[_strict(hint)] if required else NotRequired[_strict(hint)]
+    strict = _LONG_TEXT if hint is str and name == "description" else _strict(hint)
+    return Required[strict] if required else NotRequired[strict]
 
 
 def _strict(hint: Any) -> Any:  # noqa: ANN401, PLR0911 - one line for each form a hint takes
@@ -90,7 +92,11 @@ def _strict(hint: Any) -> Any:  # noqa: ANN401, PLR0911 - one line for each form
     if origin is list:
         return Annotated[list[_strict(get_args(hint)[0])], BeforeValidator(_as_list)]  # type: ignore[misc]
     if origin is dict:
-        return dict[str, _strict(get_args(hint)[1])]  # type: ignore[misc]
+        kept = get_args(hint)[1]
+        # Metadata may hold an empty value: it takes the key away.
+        return dict[str, str if kept is str else _strict(kept)]  # type: ignore[misc]
+    if hint is str:
+        return _TEXT
     if hint is bool:
         return Annotated[bool, BeforeValidator(_as_bool)]
     if hint is int:
@@ -122,6 +128,25 @@ def _as_int(value: object) -> object:
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         return int(value)
     raise PydanticCustomError("stripe_int", "Invalid integer: {value}", {"value": str(value)})
+
+
+def _as_text(longest: int) -> BeforeValidator:
+    def check(value: object) -> object:
+        if isinstance(value, str) and len(value) > longest:
+            raise PydanticCustomError(
+                "stripe_text",
+                "Invalid string: {start}...; must be at most {longest} characters",
+                {"start": value[:40], "longest": longest},
+            )
+        if value == "":
+            raise PydanticCustomError("stripe_text", "Invalid string: it is empty")
+        return value
+
+    return BeforeValidator(check)
+
+
+_TEXT = Annotated[str, _as_text(_LONGEST_TEXT)]
+_LONG_TEXT = Annotated[str, _as_text(_LONGEST_DESCRIPTION)]
 
 
 def sdk_api_version() -> str:

@@ -68,6 +68,8 @@ def pay_later(account: SandboxAccount, session_id: str) -> Change:
         raise NotPlayedError("Paying a subscription later is not played by the sandbox yet: pay it at once.")
     if not session["amount_total"]:
         raise WrongStateError(f"Checkout session {session_id} costs nothing, so nothing can be paid later: pay it.")
+    if session["payment_method_types"] == ["card"]:
+        raise WrongStateError(f"Checkout session {session_id} takes cards only, so nothing can be paid later: pay it.")
     _meet_customer(account, session, change)
     now = account.clock.seconds()
     intent = _intent(account, session, "sepa_debit", change)
@@ -132,10 +134,9 @@ def expire(account: SandboxAccount, session_id: str, cause: JsonObject | None = 
 
 def expire_due(account: SandboxAccount, limit: int = 200) -> int:
     """Expire the sessions whose time is over."""
-    due = account.ledger.expired_by(account.clock.seconds(), limit)
-    for session in due:
-        session["status"] = "expired"
-        Change(account).keep(session, "checkout.session.expired")
+    due = account.ledger.overdue_sessions(account.clock.seconds(), limit)
+    for session_id, owner in due:
+        current_session(account.acting_for(owner), session_id)
     return len(due)
 
 
@@ -211,8 +212,7 @@ def _charge_card(account: SandboxAccount, session: JsonObject, change: Change) -
 def _subscribe(account: SandboxAccount, session: JsonObject, change: Change) -> None:
     plan, now = account.ledger.get(PLAN, session["id"]), account.clock.seconds()
     items = line_items_of(account.ledger, session["id"])
-    metadata = plan["subscription_data"].get("metadata") or {}
-    subscription = make_subscription(session, items, metadata, now)
+    subscription = make_subscription(session, items, plan["subscription_data"], now)
     invoice = make_invoice(subscription, session, items, now)
     subscription["latest_invoice"] = invoice["id"]
     session |= {"subscription": subscription["id"], "invoice": invoice["id"]}

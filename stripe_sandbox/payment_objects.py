@@ -2,6 +2,7 @@
 
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id
+from stripe_sandbox.session_rules import kept_metadata
 
 
 def make_payment_intent(session: JsonObject, data: JsonObject, method: str, now: int) -> JsonObject:
@@ -31,7 +32,7 @@ def make_payment_intent(session: JsonObject, data: JsonObject, method: str, now:
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
-        "metadata": data.get("metadata") or {},
+        "metadata": kept_metadata(data),
         "next_action": None,
         "on_behalf_of": None,
         "payment_method": None,
@@ -42,13 +43,13 @@ def make_payment_intent(session: JsonObject, data: JsonObject, method: str, now:
         "receipt_email": data.get("receipt_email"),
         "review": None,
         "setup_future_usage": data.get("setup_future_usage"),
-        "shipping": None,
+        "shipping": data.get("shipping"),
         "source": None,
         "statement_descriptor": data.get("statement_descriptor"),
         "statement_descriptor_suffix": data.get("statement_descriptor_suffix"),
         "status": "requires_payment_method",
         "transfer_data": None,
-        "transfer_group": None,
+        "transfer_group": data.get("transfer_group"),
     }
 
 

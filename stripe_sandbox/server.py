@@ -12,6 +12,7 @@ from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.application import create_app
 from stripe_sandbox.configuration import SandboxConfig, SandboxRefusedError
 from stripe_sandbox.webhook_sender import WebhookSender
+from stripe_sandbox.webhook_targets import CONFIGURED
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,10 @@ class Sandbox:
     sender: WebhookSender
 
     def deliver_to(self, url: str) -> None:
-        """Send webhooks there from now on, also those that wait already."""
-        self.account.webhook_url = url
+        """Send webhooks there from now on; those that wait for an address, or failed at another, are sent at once."""
+        self.account.targets.move(url)
+        with self.account.ledger.transaction():
+            self.account.queue.hasten(CONFIGURED, self.account.clock.now())
         self.account.deliveries_due.set()
 
 

@@ -2,7 +2,7 @@
 
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id
-from stripe_sandbox.session_rules import DAY
+from stripe_sandbox.session_rules import DAY, kept_metadata
 
 KIND = "checkout.session"
 
@@ -32,7 +32,7 @@ def make_session(parameters: JsonObject, items: list[JsonObject], customer: str 
         "adaptive_pricing": {"enabled": False},
         "amount_subtotal": total,
         "amount_total": total,
-        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "automatic_tax": _automatic_tax((parameters.get("automatic_tax") or {}).get("enabled", False)),
         "cancel_url": parameters.get("cancel_url"),
         "client_reference_id": parameters.get("client_reference_id"),
         "created": now,
@@ -47,7 +47,7 @@ def make_session(parameters: JsonObject, items: list[JsonObject], customer: str 
         "invoice_creation": _invoice_creation() if mode == "payment" else None,
         "livemode": False,
         "managed_payments": {"enabled": False},
-        "metadata": {key: value for key, value in (parameters.get("metadata") or {}).items() if value},
+        "metadata": kept_metadata(parameters),
         "mode": mode,
         "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": _payment_method_types(parameters),
@@ -83,6 +83,13 @@ def customer_details(email: str) -> JsonObject:
         "tax_exempt": "none",
         "tax_ids": [],
     }
+
+
+def _automatic_tax(enabled: bool) -> JsonObject:
+    """Tell of the tax, which in the sandbox is nought everywhere."""
+    if not enabled:
+        return {"enabled": False, "liability": None, "provider": None, "status": None}
+    return {"enabled": True, "liability": {"type": "self"}, "provider": "stripe", "status": "complete"}
 
 
 def _customer_creation(parameters: JsonObject) -> str | None:

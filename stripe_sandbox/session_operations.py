@@ -4,16 +4,17 @@ from starlette.routing import Route
 
 from stripe_sandbox.api_error import StripeApiError, no_such
 from stripe_sandbox.api_gate import ApiGate, Call
+from stripe_sandbox.expansion import expanded
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.ledger import Condition
 from stripe_sandbox.line_items import keep_line_items, line_item_list, line_items_of, make_line_items
 from stripe_sandbox.object_pages import list_page, slice_page
 from stripe_sandbox.payment_flow import PLAN, current_session, expire, expire_due
+from stripe_sandbox.played_parameters import SESSION_CREATE, SESSION_UPDATE, check_played
 from stripe_sandbox.session_object import KIND, make_session, shown_session
 from stripe_sandbox.session_rules import check_metadata, check_session, check_total
 
 _FILTERS = ("customer", "payment_intent", "status", "subscription")
-_EXPANDED_ITEMS = 10
 
 
 def session_routes(gate: ApiGate) -> list[Route]:
@@ -33,6 +34,7 @@ def create_session(call: Call) -> JsonObject:
     """Open a checkout; its address is the sandbox's own page."""
     account, parameters = call.account, call.parameters
     now = account.clock.seconds()
+    check_played(parameters, SESSION_CREATE)
     check_session(parameters, now)
     customer = parameters.get("customer")
     if customer is not None and account.ledger.find("customer", customer) is None:
@@ -68,6 +70,7 @@ def list_sessions(call: Call) -> JsonObject:
 
 def update_session(call: Call) -> JsonObject:
     """Change metadata: an empty value takes a key away."""
+    check_played(call.parameters, SESSION_UPDATE)
     session = current_session(call.account, call.object_id)
     given = call.parameters.get("metadata")
     if given == "":
@@ -101,20 +104,6 @@ def expire_session(call: Call) -> JsonObject:
     return shown(call, call.account.ledger.get(KIND, call.object_id))
 
 
-def shown(call: Call, session: JsonObject, prefix: str = "") -> JsonObject:
-    """Give a session as the caller wants it, with what it asks to expand."""
-    ledger, seen = call.account.ledger, shown_session(session, call.account.base_url)
-    for name in call.parameters.get("expand", []):
-        field = name.removeprefix(prefix)
-        if field == "line_items":
-            items = line_items_of(ledger, session["id"])
-            more = len(items) > _EXPANDED_ITEMS
-            seen["line_items"] = line_item_list(items[:_EXPANDED_ITEMS], session["id"], has_more=more)
-        elif field in ("payment_intent", "customer", "subscription", "invoice"):
-            seen[field] = ledger.find(field, session[field]) if session[field] else None
-        elif field == "payment_intent.latest_charge" and session["payment_intent"]:
-            intent = ledger.get("payment_intent", session["payment_intent"])
-            seen["payment_intent"] = {**intent, "latest_charge": ledger.find("charge", intent["latest_charge"])}
-        elif not field.startswith(("line_items.", "payment_intent.")):
-            raise StripeApiError(f"This property cannot be expanded ({field}).", param="expand")
-    return seen
+def shown(call: Call, session: JsonObject, place: str = "") -> JsonObject:
+    """Give a session as it is seen now, with what the caller wants to be expanded."""
+    return expanded(call, shown_session(session, call.account.base_url), place)

@@ -1,13 +1,15 @@
 """Stripe's limits on a checkout session, as far as a service can run into them; it changes nothing."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from stripe_sandbox.api_error import StripeApiError, invalid_parameter, missing_parameter
-from stripe_sandbox.currencies import format_amount, minimum_amount
+from stripe_sandbox.api_error import StripeApiError, exclusive_parameters, invalid_parameter, missing_parameter
+from stripe_sandbox.currencies import LARGEST_AMOUNT, format_amount, minimum_amount
 from stripe_sandbox.json_types import JsonObject
 
 DAY = 24 * 3600
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _SOONEST_EXPIRY = 30 * 60
 _MOST_ITEMS = {"payment": 100, "subscription": 40}
 _MODE_OF_DATA = {"payment_intent_data": "payment", "invoice_creation": "payment", "subscription_data": "subscription"}
@@ -40,9 +42,7 @@ def check_session(parameters: JsonObject, now: int) -> None:
 def check_metadata(metadata: Mapping[str, str], param: str) -> None:
     """Refuse what is over Stripe's limits: 50 keys of 40 characters without brackets, values of 500."""
     if len(metadata) > 50:
-        raise invalid_parameter(
-            param, f"Metadata can have up to 50 keys; you provided {len(metadata)}.", "parameter_invalid_metadata"
-        )
+        raise invalid_parameter(param, f"Metadata can have up to 50 keys; you provided {len(metadata)}.")
     for key, value in metadata.items():
         if len(key) > 40:
             raise invalid_parameter(
@@ -58,12 +58,16 @@ def check_metadata(metadata: Mapping[str, str], param: str) -> None:
             )
 
 
+def kept_metadata(parameters: JsonObject) -> JsonObject:
+    """Give the metadata of an object that is made: an empty value keeps no key."""
+    return {key: value for key, value in (parameters.get("metadata") or {}).items() if value}
+
+
 def check_length(parameters: JsonObject, name: str, longest: int) -> None:
     """Refuse a text that is too long."""
     if len(parameters.get(name) or "") > longest:
-        raise invalid_parameter(
-            name, f"Invalid string: {name} must be at most {longest} characters", "parameter_invalid_string_too_long"
-        )
+        start = parameters[name][:40]
+        raise invalid_parameter(name, f"Invalid string: {start}...; must be at most {longest} characters")
 
 
 def check_total(items: list[JsonObject], mode: str) -> None:
@@ -74,6 +78,9 @@ def check_total(items: list[JsonObject], mode: str) -> None:
             "line_items", f"All line items must have the same currency. You have {' and '.join(currencies)}."
         )
     total, currency = sum(item["amount_total"] for item in items), currencies[0]
+    if total > LARGEST_AMOUNT:
+        message = "The Checkout Session's total amount must be no more than 99,999,999 minor units"
+        raise StripeApiError(message, code="amount_too_large")
     if mode == "payment" and 0 < total < minimum_amount(currency):
         least = format_amount(minimum_amount(currency), currency)
         raise StripeApiError(
@@ -122,8 +129,10 @@ def _check_expiry(expires_at: int | None, now: int) -> None:
 
 def _check_customer(parameters: JsonObject, mode: str) -> None:
     if "customer" in parameters and "customer_email" in parameters:
+        raise exclusive_parameters("customer_email", ["customer", "customer_email"])
+    if "customer_email" in parameters and not _EMAIL.fullmatch(parameters["customer_email"]):
         raise invalid_parameter(
-            "customer_email", "You may only specify one of these parameters: customer, customer_email."
+            "customer_email", f"Invalid email address: {parameters['customer_email']}", "email_invalid"
         )
     if mode == "subscription" and "customer_creation" in parameters:
         raise invalid_parameter("customer_creation", "`customer_creation` can only be used in `payment` mode.")

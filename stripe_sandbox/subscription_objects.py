@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id
+from stripe_sandbox.session_rules import kept_metadata
 
 
 def make_customer(email: str | None, data: JsonObject, now: int) -> JsonObject:
@@ -26,7 +27,7 @@ def make_customer(email: str | None, data: JsonObject, now: int) -> JsonObject:
             "custom_fields": None, "default_payment_method": None, "footer": None, "rendering_options": None,
         },
         "livemode": False,
-        "metadata": data.get("metadata") or {},
+        "metadata": kept_metadata(data),
         "name": data.get("name"),
         "next_invoice_sequence": 1,
         "phone": data.get("phone"),
@@ -49,14 +50,14 @@ def period_end(start: int, recurring: JsonObject) -> int:
     return int(begin.replace(year=year, month=month, day=day).timestamp())
 
 
-def make_subscription(session: JsonObject, items: list[JsonObject], metadata: JsonObject, now: int) -> JsonObject:
+def make_subscription(session: JsonObject, items: list[JsonObject], data: JsonObject, now: int) -> JsonObject:
     """Build an active subscription of a session's recurring items."""
     subscription_id = new_object_id("sub")
     recurring = [item for item in items if item["price"]["recurring"]]
-    data = [_subscription_item(subscription_id, item, now) for item in recurring]
+    parts = [_subscription_item(subscription_id, item, now) for item in recurring]
     empty = (
         "application", "application_fee_percent", "billing_cycle_anchor_config", "billing_thresholds", "cancel_at",
-        "canceled_at", "customer_account", "days_until_due", "default_payment_method", "default_source", "description",
+        "canceled_at", "customer_account", "days_until_due", "default_payment_method", "default_source",
         "ended_at", "latest_invoice", "next_pending_invoice_item_invoice", "on_behalf_of", "pause_collection",
         "pending_invoice_item_interval", "pending_setup_intent", "pending_update", "schedule", "test_clock",
         "transfer_data", "trial_end", "trial_start",
@@ -76,14 +77,15 @@ def make_subscription(session: JsonObject, items: list[JsonObject], metadata: Js
         "currency": session["currency"],
         "customer": session["customer"],
         "default_tax_rates": [],
+        "description": data.get("description"),
         "discounts": [],
         "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}},
         "items": {
-            "object": "list", "data": data, "has_more": False,
+            "object": "list", "data": parts, "has_more": False,
             "url": f"/v1/subscription_items?subscription={subscription_id}",
         },
         "livemode": False,
-        "metadata": metadata,
+        "metadata": kept_metadata(data),
         "payment_settings": {
             "payment_method_options": None, "payment_method_types": None, "save_default_payment_method": "off",
         },

@@ -7,17 +7,19 @@ import asyncio
 import hashlib
 import hmac
 import json
+import logging
 import time
 
 import aiohttp
 
 from stripe_sandbox.account import SandboxAccount
-from stripe_sandbox.delivery_queue import AttemptResult, DeliveryQueue, DueDelivery
-from stripe_sandbox.json_types import JsonObject
+from stripe_sandbox.delivery_queue import AttemptResult, DueDelivery
 from stripe_sandbox.wake_loop import run_wake_loop
+from stripe_sandbox.webhook_targets import WebhookTarget
 
 TIMEOUT_SECONDS = 10.0
-_AT_ONCE = 64
+_AT_ONCE = 64  # to each endpoint
+_log = logging.getLogger(__name__)
 
 
 class WebhookSender:
@@ -26,49 +28,56 @@ class WebhookSender:
     def __init__(self, account: SandboxAccount) -> None:
         self._account = account
         self._session: aiohttp.ClientSession | None = None
-        self._on_the_way: dict[int, asyncio.Task[None]] = {}
+        self._on_the_way: dict[str, dict[int, asyncio.Task[None]]] = {}
         self._loop: asyncio.Task[None] | None = None
         self._settled = asyncio.Condition()
 
     async def start(self) -> None:
         """Begin with what is pending."""
-        connector = aiohttp.TCPConnector(limit=_AT_ONCE)
+        connector = aiohttp.TCPConnector(limit=0)
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         self._loop = asyncio.create_task(run_wake_loop(self._account.deliveries_due, self._send_due))
 
     async def stop(self) -> None:
         """Stop at once: an attempt that was under way is made again at the next start."""
-        tasks = [*self._on_the_way.values(), *([self._loop] if self._loop else [])]
-        for task in tasks:
+        attempts = [task for tasks in self._on_the_way.values() for task in tasks.values()]
+        stopping = [*attempts, *([self._loop] if self._loop else [])]
+        for task in stopping:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*stopping, return_exceptions=True)
         if self._session:
             await self._session.close()
 
     async def delivered(self, event_id: str, seconds: float) -> bool:
-        """Wait until every endpoint has taken an event, or the time is over."""
+        """Wait until every endpoint that has an address has taken an event, or the time is over."""
+        addressed = [target.endpoint for target in self._account.targets.all() if target.url]
         try:
             async with asyncio.timeout(seconds), self._settled:
-                await self._settled.wait_for(lambda: self._account.queue.pending(event_id) == 0)
+                await self._settled.wait_for(lambda: self._account.queue.taken_by(event_id, addressed))
         except TimeoutError:
             return False
         return True
 
     def _send_due(self) -> float | None:
-        queue, now = self._account.queue, self._account.clock.now()
-        room = _AT_ONCE - len(self._on_the_way)
-        for delivery in queue.due(now, list(self._on_the_way), room) if room else []:
-            task = asyncio.create_task(self._attempt(delivery))
-            self._on_the_way[delivery.number] = task
-        upcoming = queue.next_due(now)
+        """Begin what is due, and tell in how many seconds the next delivery is."""
+        now = self._account.clock.now()
+        waits = [self._send_to(target, now) for target in self._account.targets.all() if target.url]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _send_to(self, target: WebhookTarget, now: float) -> float | None:
+        queue, busy = self._account.queue, self._on_the_way.setdefault(target.endpoint, {})
+        room = _AT_ONCE - len(busy)
+        for delivery in queue.due(target.endpoint, now, busy, room) if room else []:
+            busy[delivery.number] = asyncio.create_task(self._attempt(target, delivery))
+        upcoming = queue.next_due(target.endpoint, now)
         return None if upcoming is None else upcoming - now
 
-    async def _attempt(self, delivery: DueDelivery) -> None:
+    async def _attempt(self, target: WebhookTarget, delivery: DueDelivery) -> None:
         try:
-            result = await self._post(delivery)
+            result = await self._post(target, delivery)
             self._settle(delivery, result)
         finally:
-            del self._on_the_way[delivery.number]
+            del self._on_the_way[delivery.endpoint][delivery.number]
             self._account.deliveries_due.set()
         async with self._settled:
             self._settled.notify_all()
@@ -79,41 +88,37 @@ class WebhookSender:
         next_at = None if over else self._account.clock.now() + schedule[delivery.attempts]
         with self._account.ledger.transaction():
             self._account.queue.settle(delivery, result, next_at)
+        if over and not result.accepted:
+            _log.warning(
+                "gave up delivering %s to %s after %d attempts: %s",
+                *(delivery.event, delivery.endpoint, delivery.attempts + 1, result.error or result.status),
+            )
 
-    async def _post(self, delivery: DueDelivery) -> AttemptResult:
+    async def _post(self, target: WebhookTarget, delivery: DueDelivery) -> AttemptResult:
         begun, at = time.perf_counter(), self._account.clock.now()
-        status, error = await self._answer(delivery)
+        status, error = await self._answer(target, delivery)
         return AttemptResult(at, round((time.perf_counter() - begun) * 1000, 1), status, error)
 
-    async def _answer(self, delivery: DueDelivery) -> tuple[int | None, str | None]:
-        url, secret = self._address(delivery.endpoint)
-        event = self._account.ledger.find("event", delivery.event)
-        if not url or event is None or self._session is None:
-            return None, "no address: the endpoint was removed, or has no URL yet"
-        body = json.dumps({**event, "pending_webhooks": 1}, separators=(",", ":")).encode()
+    async def _answer(self, target: WebhookTarget, delivery: DueDelivery) -> tuple[int | None, str | None]:
+        found = self._account.ledger.select_of_all("event", [("id = ?", delivery.event)], limit=1)
+        if not found or self._session is None:
+            return None, "the event is gone"
+        body = json.dumps({**found[0], "pending_webhooks": 1}, separators=(",", ":")).encode()
         headers = {
             "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": signature_header(body, secret, int(self._account.clock.real())),
+            "Stripe-Signature": signature_header(body, target.secret, int(self._account.clock.real())),
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks; sandbox)",
         }
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
             async with self._session.post(
-                url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                target.url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as answer:
-                await answer.read()
                 return answer.status, None
         except TimeoutError:
             return None, f"no answer in {TIMEOUT_SECONDS:.0f} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return None, f"{type(error).__name__}: {error}"
-
-    def _address(self, endpoint: str) -> tuple[str, str]:
-        if endpoint == DeliveryQueue.CONFIGURED:
-            secrets = self._account.config.webhook_secrets
-            return (self._account.webhook_url, secrets[0]) if secrets else ("", "")
-        made: JsonObject = self._account.ledger.find("webhook_endpoint", endpoint) or {}
-        return made.get("url", ""), made.get("secret", "")
 
 
 def signature_header(body: bytes, secret: str, timestamp: int) -> str:

@@ -1,0 +1,50 @@
+"""Which parameters of a checkout the sandbox plays; Stripe takes more, and ignoring those silently would be a lie."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from stripe_sandbox.api_error import not_played
+from stripe_sandbox.json_types import JsonObject
+
+# A name alone stands for all below it; a mapping says what is played below it.
+_Played: TypeAlias = "Mapping[str, _Played | None]"
+
+
+def _names(text: str) -> dict[str, "_Played | None"]:
+    return dict.fromkeys(text.split())
+
+
+_PRICE_DATA: _Played = {
+    **_names("currency product tax_behavior unit_amount unit_amount_decimal"),
+    "product_data": _names("description images metadata name tax_code unit_label"),
+    "recurring": _names("interval interval_count"),
+}
+SESSION_CREATE: _Played = {
+    **_names(
+        "cancel_url client_reference_id customer customer_creation customer_email expand expires_at metadata mode"
+    ),
+    **_names("success_url allow_promotion_codes allowed_payment_method_types excluded_payment_method_types"),
+    **_names("billing_address_collection integration_identifier locale origin_context payment_method_collection"),
+    **_names("submit_type ui_mode return_url"),
+    "automatic_tax": _names("enabled"),
+    "line_items": {**_names("metadata price quantity"), "price_data": _PRICE_DATA},
+    "payment_intent_data": _names(
+        "description metadata receipt_email setup_future_usage shipping statement_descriptor "
+        "statement_descriptor_suffix transfer_group"
+    ),
+    "subscription_data": _names("description metadata"),
+}
+SESSION_UPDATE: _Played = _names("expand metadata")
+
+
+def check_played(parameters: JsonObject, played: _Played, place: str = "") -> None:
+    """Refuse the first parameter that would have no effect."""
+    for name, value in parameters.items():
+        path = f"{place}[{name}]" if place else name
+        if name not in played:
+            raise not_played(path)
+        below = played[name]
+        if below is None:
+            continue
+        for index, part in enumerate(value if isinstance(value, list) else [value]):
+            check_played(part, below, f"{path}[{index}]" if isinstance(value, list) else path)
