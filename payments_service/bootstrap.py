@@ -1,0 +1,72 @@
+"""Decides what a process runs and when it ends; what it is made of is put together in assembly.py."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from payments_service.assembly import Assembly, Role, Running
+from payments_service.errors import ConfigurationError
+from payments_service.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+async def run_service(settings: Settings, roles: frozenset[Role], announce: Callable[[Running], None]) -> None:
+    """Run until SIGTERM or SIGINT, then close in order; a second signal does not wait."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        _log.info("process.stopping", signal=number.name)
+        stopping.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    async with open_service(settings, roles) as running:
+        announce(running)
+        await stopping.wait()
+    _log.info("process.stopped")
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, roles: frozenset[Role]) -> AsyncIterator[Running]:
+    """Open what the roles need and tell where it listens; raises ConfigurationError with what to change."""
+    require_possible(settings, roles)
+    async with AsyncExitStack() as stack:
+        assembly = Assembly(stack, settings, roles)
+        if roles == {Role.SANDBOX}:
+            yield await assembly.sandbox_alone()
+        else:
+            yield await assembly.service()
+
+
+def require_possible(settings: Settings, roles: frozenset[Role]) -> None:
+    """Raise ConfigurationError where these roles cannot run with these settings."""
+    together = {Role.GRPC, Role.BRIDGE, Role.WORKER}
+    if roles == {Role.SANDBOX}:
+        return
+    if not settings.stripe_key and Role.SANDBOX not in roles:
+        raise ConfigurationError(
+            "PAYMENTS_STRIPE_API_KEY is empty: set a key (sk_... or rk_...), or use `payments up`."
+        )
+    if settings.stripe_key and Role.BRIDGE in roles and not settings.webhook_secrets:
+        raise ConfigurationError(
+            "PAYMENTS_STRIPE_WEBHOOK_SECRETS is empty, so no webhook could be proved: set the endpoint's secret "
+            "(whsec_...), or the one that `stripe listen` prints."
+        )
+    if together <= roles:
+        return
+    if settings.embedded:
+        raise ConfigurationError(
+            "PAYMENTS_DATABASE_URL is a SQLite file, which one process owns alone: use `payments up`, or set it to "
+            "PostgreSQL (postgresql+asyncpg://...) to run this command."
+        )
+    if settings.broker_url.startswith("memory:"):
+        raise ConfigurationError(
+            "PAYMENTS_BROKER_URL is memory://, which reaches one process only: use `payments up`, or set it to "
+            "RabbitMQ (amqp://...) or Redis (redis://...) to run this command."
+        )
