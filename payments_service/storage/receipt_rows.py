@@ -1,0 +1,121 @@
+"""SQL of receiving: many of Stripe's events in one statement, each stored once however often it is delivered."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payments_service.errors import PaymentsError
+from payments_service.storage.column_types import database_now
+from payments_service.storage.dialects import Upsert
+from payments_service.storage.tables import stripe_events
+
+
+class RowsRefusedError(PaymentsError):
+    """Raised when the database takes a statement but not its rows: at least one of them is at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewStripeEvent:
+    """An event as it is first stored; when it is due is for the database's clock to say."""
+
+    stripe_event_id: str
+    type: str
+    stripe_account: str
+    livemode: bool
+    api_version: str
+    payload: bytes
+    """The body byte for byte."""
+    object_id: str
+    """Empty where the object has none, such as an upcoming invoice."""
+    payment_intent_id: str | None
+    charge_id: str | None
+    invoice_id: str | None
+    subscription_id: str | None
+    source: str
+    """`webhook` or `reconciler`."""
+    state: int
+    stripe_create_time: datetime
+    receive_time: datetime
+
+
+class StoredReceipt(NamedTuple):
+    """How an event stands after it was received."""
+
+    stripe_event_id: str
+    state: int
+    deliveries: int
+
+
+async def store_receipts(tx: AsyncConnection, events: Iterable[NewStripeEvent]) -> dict[str, StoredReceipt]:
+    """Insert what is new and count a delivery of what is not; an event may be among them several times.
+
+    Rows go in by id, so that two processes that store the same events wait for each other and do not deadlock.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for event in events:
+        row = rows.setdefault(event.stripe_event_id, _row(event))
+        row["deliveries"] += 1
+    ordered = [rows[stripe_event_id] for stripe_event_id in sorted(rows)]
+    try:
+        result = await tx.execute(_STATEMENTS[tx.dialect.name], ordered)
+    except (StatementError, UnicodeError, OverflowError) as error:
+        if _away(error):
+            raise
+        raise RowsRefusedError("The database refused an event.", cause=_cause(error)) from error
+    return {row[0]: StoredReceipt._make(row) for row in result}
+
+
+async def probe_receipts(tx: AsyncConnection) -> None:
+    """Do all that storing an event does but the commit; nothing is left."""
+    savepoint = await tx.begin_nested()
+    texts = dict.fromkeys(("stripe_event_id", "type", "source"), "")
+    times = dict.fromkeys(("stripe_create_time", "receive_time"), database_now())
+    await tx.execute(insert(stripe_events).values({**texts, **times, "livemode": False, "payload": b"", "state": 0}))
+    await savepoint.rollback()
+
+
+_FIELDS = tuple(NewStripeEvent.__dataclass_fields__)
+_values_of = attrgetter(*_FIELDS)
+
+
+def _row(event: NewStripeEvent) -> dict[str, Any]:
+    row = dict(zip(_FIELDS, _values_of(event), strict=True))
+    row["deliveries"] = 0
+    return row
+
+
+def _away(error: Exception) -> bool:
+    """Whether it was the connection that failed, and not a row."""
+    away = isinstance(error, (OperationalError, InterfaceError))
+    return away or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+def _cause(error: Exception) -> str:
+    """Name the driver's error; its text could quote the row."""
+    return type(getattr(error, "orig", None) or error).__name__
+
+
+def _statement(start: Upsert) -> Any:  # noqa: ANN401  # RETURNING changes the type
+    table = stripe_events.c
+    return (
+        start.values(next_attempt_time=database_now())
+        .on_conflict_do_update(
+            index_elements=[table.stripe_event_id],
+            set_={"deliveries": table.deliveries + start.excluded.deliveries},
+        )
+        .returning(table.stripe_event_id, table.state, table.deliveries)
+    )
+
+
+# Made once: building it again costs as much as executing it.
+_STATEMENTS = {
+    "sqlite": _statement(sqlite.insert(stripe_events)),
+    "postgresql": _statement(postgresql.insert(stripe_events)),
+}

@@ -1,0 +1,139 @@
+"""Listens for the bridge inside the running event loop, and takes no signals: they are for the process around it.
+
+Stopping: not ready, no new connections, what is under way is finished within bounds, closed.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+
+from payments_service.errors import ConfigurationError
+from payments_service.inbox.receiver import Clock, Receiver
+from payments_service.inbox.waker import Waker
+from webhook_bridge.application import BridgeApplication
+from webhook_bridge.health_endpoints import ReadinessEndpoint, answer_alive
+from webhook_bridge.patient_protocol import PatientProtocol
+from webhook_bridge.return_pages import Orders, ReturnPages
+from webhook_bridge.webhook_endpoint import WebhookEndpoint
+
+STOP_SECONDS = 8
+"""More than a request's rest and the receiver's patience need, so that nothing under way is ever broken off."""
+MAX_CONNECTIONS = 512
+"""Beyond it the answer is 503 at once: a crowd of slow senders must not take all file descriptors."""
+BACKLOG = 1024
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the 60 s after which common load balancers drop an idle connection, so that they drop it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeConfig:
+    """Where the bridge listens, and by which secrets Stripe proves itself."""
+
+    host: str
+    port: int
+    webhook_secrets: Sequence[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge that is listening."""
+
+    url: str
+    readiness: ReadinessEndpoint
+
+    def drain(self) -> None:
+        """Say from now on that this process is not ready, and go on answering."""
+        self.readiness.draining = True
+
+
+@asynccontextmanager
+async def open_bridge(
+    config: BridgeConfig, *, receiver: Receiver, orders: Orders, waker: Waker, clock: Clock
+) -> AsyncIterator[Bridge]:
+    """Listen until the context ends; port 0 takes a free one, and `url` names it."""
+    readiness = ReadinessEndpoint(receiver)
+    pages = ReturnPages(orders)
+    application = BridgeApplication(
+        posted={"/webhooks/stripe": WebhookEndpoint(receiver, waker, config.webhook_secrets, clock)},
+        read={
+            "/healthz": answer_alive,
+            "/readyz": readiness,
+            "/checkout/return": pages.show_order,
+            "/checkout/cancelled": pages.show_cancelled,
+        },
+    )
+    listener = _bind(config)
+    bridge = Bridge(_url(config.host, listener.getsockname()[1]), readiness)
+    async with _serving(application, listener):
+        try:
+            yield bridge
+        finally:
+            bridge.drain()
+    await readiness.close()
+
+
+class _EmbeddedServer(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _serving(application: BridgeApplication, listener: socket.socket) -> AsyncIterator[None]:
+    server = _EmbeddedServer(_uvicorn_config(application))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if serving.done():
+                await serving
+            await asyncio.sleep(0.002)
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+def _uvicorn_config(application: BridgeApplication) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+def _bind(config: BridgeConfig) -> socket.socket:
+    host = config.host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named TCP, or asyncio leaves Nagle's algorithm on and each answer waits 40 ms for an acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, config.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"The webhook bridge cannot listen on {config.host}:{config.port}: {error.strerror}. Stop what listens "
+            "there, or set PAYMENTS_BRIDGE_ADDRESS to another address (port 0 takes a free one)."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    name = host.strip("[]")
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
