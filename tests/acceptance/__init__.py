@@ -1,0 +1,1 @@
+"""The service as its users have it: everything running, spoken to from outside."""
