@@ -70,7 +70,7 @@ def _as_handler(method: MethodDescriptor, answer: Callable[..., Awaitable[Any]])
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }
-    serializer = None if method.server_streaming else Message.SerializeToString
+    serializer = None if method.server_streaming else GetMessageClass(method.output_type).SerializeToString
     return kinds[method.client_streaming, method.server_streaming](answer, response_serializer=serializer)
 
 

@@ -21,7 +21,6 @@ from payments_service.rpc.page_token import page_key
 from payments_service.storage.database import Database
 from payments_service.storage.fulfillment_rows import list_entitlements, list_fulfillments, list_shown
 from payments_service.storage.order_rows import OrderFilter, find_order, list_orders
-from payments_service.stripe_gateway.metadata import purchase_type
 
 
 class PaymentsServicer:
@@ -51,10 +50,7 @@ class PaymentsServicer:
 
     async def create_checkout(self, request: pb.CreateCheckoutRequest, call: Call) -> pb.CreateCheckoutResponse:
         """Make a checkout, or give the one that the same request has made."""
-        organization_id = request.organization_id
-        bought = purchase_type(request.purchase)
-        require_named(call.caller, organization_id=organization_id, purchase_type=bought)
-        account = self._callers.stripe_account(organization_id)
+        account = self._callers.stripe_account(request.organization_id)
         order = await self._creation.create(request, call.caller, stripe_account=account, budget=call.budget)
         return pb.CreateCheckoutResponse(order=order, checkout_url=order.checkout_url)
 

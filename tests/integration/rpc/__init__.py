@@ -1,0 +1,1 @@
+"""The gRPC server as callers see it: a real server, a real channel, a real database, the sandbox for Stripe."""
