@@ -43,7 +43,7 @@ from payments_service.storage.file_owner import free_leases, owning_file
 from payments_service.storage.schema import migrate, require_present_schema
 from payments_service.stripe_gateway.client import StripeGateway, StripeKey, open_gateway
 from stripe_sandbox.configuration import SandboxConfig, SandboxRefusedError
-from stripe_sandbox.server import Sandbox, open_sandbox
+from stripe_sandbox.sandbox_server import Sandbox, open_sandbox
 from webhook_bridge.server import BridgeConfig, open_bridge
 
 SANDBOX_KEY = "sk_test_sandbox"

@@ -15,6 +15,8 @@ from stripe_sandbox.webhook_sender import WebhookSender
 
 # Stripe waits as long for the webhook before it sends the buyer on.
 DELIVERY_WAIT_SECONDS = 10.0
+# The rest is folded away, or on a phone the buttons would be far below.
+_ITEMS_SHOWN = 5
 _MOVES = {"pay": payment_flow.pay, "pay_later": payment_flow.pay_later, "decline": payment_flow.decline}
 
 
@@ -47,7 +49,7 @@ class CheckoutPage:
         if change is None:
             return RedirectResponse(here, 303)
         if action == "decline":
-            return RedirectResponse(f"{here}?declined", 303)
+            return RedirectResponse(f"{here}?declined#panel", 303)
         await self._sender.delivered(change.events[-1]["id"], DELIVERY_WAIT_SECONDS)
         return RedirectResponse(return_url(session), 303)
 
@@ -68,9 +70,12 @@ class CheckoutPage:
             items=items,
             declined=declined,
             delayed=_delayed(account, session),
-            can_delay=session["mode"] == "payment" and session["payment_method_types"] != ["card"],
+            shown=_ITEMS_SHOWN,
+            can_delay=payment_flow.can_pay_later(session),
+            email=payment_flow.known_email(account, session),
             return_url=return_url(session),
             period=_period(items),
+            recurring_total=sum(item["amount_total"] for item in items if item["price"]["recurring"]),
         )
 
 

@@ -67,6 +67,14 @@ class FaultPlan:
         """Write all of them."""
         return asdict(self)
 
+    def summary(self) -> str:
+        """Name what differs from no faults, for people; empty where there is nothing."""
+        on, off = self.to_json(), FaultPlan().to_json()
+        told = (
+            f"{part}.{name} {on[part][name]}" for part in on for name in on[part] if on[part][name] != off[part][name]
+        )
+        return ", ".join(told)
+
 
 def _read(kind: type[Any], wanted: JsonObject, place: str) -> Any:  # noqa: ANN401 - one of the two fault types
     if not isinstance(wanted, dict):

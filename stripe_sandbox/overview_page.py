@@ -1,6 +1,5 @@
 """The front page: sessions, events and their deliveries, and the buttons of a bank and a dashboard."""
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -12,7 +11,6 @@ from stripe_sandbox import payment_flow
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_error import StripeApiError
 from stripe_sandbox.event_operations import resend_event
-from stripe_sandbox.fault_plan import FaultPlan
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.line_items import line_items_of
 from stripe_sandbox.page_templates import PAGES, form_action, load_template, page
@@ -39,13 +37,13 @@ class OverviewPage:
         ]
 
     async def _show(self, request: Request) -> Response:
-        account, faults = self._account, self._account.faults
+        account = self._account
         return page(
             self._template,
             now=account.clock.now(),
             offset=round(account.clock.offset),
             webhook_url=account.targets.url,
-            faults="" if faults == FaultPlan() else json.dumps(faults.to_json()),
+            faults=account.faults.summary(),
             sessions=self._listed(request, KIND, "sessions", self._session),
             events=self._listed(request, "event", "events", self._event),
         )

@@ -116,7 +116,9 @@ def decline(account: SandboxAccount, session_id: str) -> Change:
     if session["mode"] == "subscription" or not session["amount_total"]:
         return change
     intent = _intent(account, session, "card", change)
-    charge = make_charge(intent, customer_details(_email(account, session)), "failed", account.clock.seconds())
+    charge = make_charge(
+        intent, customer_details(known_email(account, session) or BUYER), "failed", account.clock.seconds()
+    )
     charge |= {"failure_code": "card_declined", "failure_message": "Your card was declined."}
     intent |= {"last_payment_error": {**_DECLINED, "charge": charge["id"]}, "latest_charge": charge["id"]}
     change.keep(charge, "charge.failed")
@@ -169,13 +171,21 @@ def _awaited(account: SandboxAccount, session_id: str) -> tuple[JsonObject, Json
     return session, intent, account.ledger.get("charge", intent["latest_charge"])
 
 
-def _email(account: SandboxAccount, session: JsonObject) -> str:
+def known_email(account: SandboxAccount, session: JsonObject) -> str:
+    """Give the buyer's address, where the shop told it."""
     customer = account.ledger.find("customer", session["customer"]) or {}
-    return str(session["customer_email"] or customer.get("email") or BUYER)
+    return str(session["customer_email"] or customer.get("email") or "")
+
+
+def can_pay_later(session: JsonObject) -> bool:
+    """Tell whether a delayed method is offered: one payment, of more than nothing, not by cards alone."""
+    return (
+        session["mode"] == "payment" and bool(session["amount_total"]) and session["payment_method_types"] != ["card"]
+    )
 
 
 def _meet_customer(account: SandboxAccount, session: JsonObject, change: Change) -> None:
-    email = _email(account, session)
+    email = known_email(account, session) or BUYER
     session["customer_details"] = customer_details(email)
     if session["customer"] is None and session["customer_creation"] == "always":
         customer = make_customer(email, {"name": "Sandbox Buyer"}, account.clock.seconds())

@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from stripe_sandbox.configuration import SandboxConfig
-from stripe_sandbox.server import Sandbox, open_sandbox
+from stripe_sandbox.sandbox_server import Sandbox, open_sandbox
 
 from .sandbox_driver import KEY, Controls
 from .webhook_receiver import SECRET, WebhookReceiver, open_receiver

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from stripe.params.checkout import SessionCreateParams
 
 from stripe_sandbox.currencies import format_amount
-from stripe_sandbox.server import Sandbox
+from stripe_sandbox.sandbox_server import Sandbox
 
 from .sandbox_driver import Controls, course, membership
 from .webhook_receiver import WebhookReceiver

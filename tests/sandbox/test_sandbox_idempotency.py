@@ -6,7 +6,7 @@ import pytest
 import stripe
 
 from stripe_sandbox.idempotency_keys import KEPT_SECONDS
-from stripe_sandbox.server import Sandbox
+from stripe_sandbox.sandbox_server import Sandbox
 
 from .sandbox_driver import Controls, course
 

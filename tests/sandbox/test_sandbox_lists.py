@@ -5,7 +5,7 @@ import stripe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stripe_sandbox.server import Sandbox
+from stripe_sandbox.sandbox_server import Sandbox
 
 from .sandbox_driver import Controls, course
 

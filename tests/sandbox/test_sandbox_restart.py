@@ -11,7 +11,7 @@ import pytest
 import stripe
 
 from stripe_sandbox.configuration import SandboxConfig, SandboxRefusedError
-from stripe_sandbox.server import open_sandbox
+from stripe_sandbox.sandbox_server import open_sandbox
 
 from .sandbox_driver import KEY, Controls, course
 from .webhook_receiver import WebhookReceiver

@@ -3,7 +3,7 @@
 import stripe
 from aiohttp import ClientSession, web
 
-from stripe_sandbox.server import Sandbox
+from stripe_sandbox.sandbox_server import Sandbox
 
 from .sandbox_driver import Controls, course
 from .webhook_receiver import WebhookReceiver

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stripe_sandbox.configuration import SandboxConfig
-from stripe_sandbox.server import Sandbox, open_sandbox
+from stripe_sandbox.sandbox_server import Sandbox, open_sandbox
 
 from .rpc_service import RpcService, open_service
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import uvicorn
 
 from stripe_sandbox.account import SandboxAccount
-from stripe_sandbox.application import create_app
 from stripe_sandbox.configuration import SandboxConfig, SandboxRefusedError
+from stripe_sandbox.sandbox_application import create_app
 from stripe_sandbox.webhook_sender import WebhookSender
 from stripe_sandbox.webhook_targets import CONFIGURED
 
@@ -69,6 +69,7 @@ def _uvicorn_config(app: object) -> uvicorn.Config:
         lifespan="on",
         timeout_graceful_shutdown=1,
         server_header=False,
+        proxy_headers=False,
         ws="none",
     )
 
