@@ -54,9 +54,10 @@ def page_key(request: Message) -> PageKey | None:
 
 
 def _decoded(token: str) -> tuple[bytes, PageKey]:
-    raw = base64.b64decode(token, altchars=b"-_", validate=True)
+    raw = base64.urlsafe_b64decode(token)
     body, check = raw[:-_CHECK], raw[-_CHECK:]
-    if _checksum(body) != check or body[0] != _VERSION:
+    is_as_made = base64.urlsafe_b64encode(raw).decode() == token and _checksum(body) == check
+    if not is_as_made or body[0] != _VERSION:
         raise ValueError("cut or changed")
     _, filters, microseconds = _LAYOUT.unpack_from(body)
     return filters, (_EPOCH + timedelta(microseconds=microseconds), body[_LAYOUT.size :].decode())
