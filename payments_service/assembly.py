@@ -30,6 +30,7 @@ from payments_service.event_log.tailer import Tailer
 from payments_service.fulfillment.attempt import FulfillmentAttempts
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.fulfillment.registry import load_registry
+from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.receiver import open_receiver
 from payments_service.inbox.replay import EventReplay
 from payments_service.orders.verdict import ClaimRules
@@ -84,6 +85,7 @@ class _Core:
 
     database: Database
     gateway: StripeGateway
+    enquiry: Enquiry
     tailer: Tailer
     waker: MessageWaker
     crew: Crew
@@ -158,7 +160,7 @@ class Assembly:
         waker.start()
         self._stack.push_async_callback(asyncio.to_thread, waker.stop, WAKER_STOP_SECONDS)
         rules = ClaimRules(gateway.livemode, frozenset(settings.claimed_types))
-        return _Core(database, gateway, tailer, waker, crew, rules)
+        return _Core(database, gateway, Enquiry(database, gateway), tailer, waker, crew, rules)
 
     async def _database(self) -> Database:
         settings = self._settings
@@ -182,8 +184,10 @@ class Assembly:
         await self._background(sequencer.run())
 
     async def _worker(self, core: _Core) -> None:
-        attempts = FulfillmentAttempts(core.database, load_registry(), FULFILLMENT_RETRIES, _clock, random.random)
-        events = EventWork(core.database, core.waker, core.rules, EVENT_RETRIES, _clock, random.random)
+        attempts = FulfillmentAttempts(
+            core.database, load_registry(self._settings.grace_days), FULFILLMENT_RETRIES, _clock, random.random
+        )
+        events = EventWork(core.database, core.enquiry, core.waker, core.rules, EVENT_RETRIES, _clock, random.random)
         fulfillments = FulfillmentWork(attempts, core.waker)
         core.crew.employ(events.work, fulfillments.work)
         await self._stack.enter_async_context(core.crew.at_work())
@@ -217,7 +221,7 @@ class Assembly:
             expiration=CheckoutExpiration(database, gateway, waker, _clock),
             lookup=OrderLookup(database, gateway, waker, _clock),
             desk=FulfillmentDesk(database, waker, FULFILLMENT_RETRIES, _clock, random.random),
-            replay=EventReplay(database, waker, core.rules, _clock),
+            replay=EventReplay(database, core.enquiry, waker, core.rules, _clock),
             streams=FulfillmentStreams(database, core.tailer, _clock),
             clock=_clock,
             facts=ServiceFacts(version(PACKAGE), gateway.livemode, _broker_name(settings), database.dialect),

@@ -11,9 +11,11 @@ from time import perf_counter
 
 import structlog
 
-from payments_service.errors import StorageUnavailableError
+from payments_service.errors import StorageUnavailableError, StripeError
+from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.event_application import OPEN_STATES, Applied, ClaimLostError, apply_event
 from payments_service.inbox.waker import Waker
+from payments_service.orders.facts_join import StaleReadingError
 from payments_service.orders.states import StripeEventState
 from payments_service.orders.verdict import ClaimRules
 from payments_service.retry_policy import RetryPolicy
@@ -31,6 +33,7 @@ class EventWork:
     """Works on events; any number of processes may do so at the same time."""
 
     database: Database
+    enquiry: Enquiry
     waker: Waker
     rules: ClaimRules
     retries: RetryPolicy
@@ -54,10 +57,13 @@ class EventWork:
             await self._fail(claimed, claimed.last_error or "The last attempt did not end: its process died.")
             return
         try:
-            async with asyncio.timeout(APPLY_SECONDS), self.database.transaction() as tx:
-                applied = await apply_event(tx, claimed, self.rules, self.clock())
+            async with asyncio.timeout(APPLY_SECONDS):
+                applied = await self._ask_and_apply(claimed)
         except (ClaimLostError, StorageUnavailableError) as error:
             _log.warning("event.not_applied", stripe_event_id=claimed.stripe_event_id, error=error.message)
+        except (StaleReadingError, StripeError) as error:
+            _log.warning("event.not_applied", stripe_event_id=claimed.stripe_event_id, error=error.message)
+            await self._later(claimed, error.message)
         except Exception as error:
             _log.exception("event.attempt_failed", stripe_event_id=claimed.stripe_event_id, attempt=claimed.attempts)
             await self._later(claimed, f"{type(error).__name__}: {error}"[:MAX_ERROR])
@@ -65,10 +71,15 @@ class EventWork:
             self._wake(applied)
             _tell(claimed, applied, began)
 
+    async def _ask_and_apply(self, claimed: InboxRow) -> Applied:
+        answers = await self.enquiry.ask(claimed)
+        async with self.database.transaction() as tx:
+            return await apply_event(tx, claimed, answers, self.rules, self.clock())
+
     def _wake(self, applied: Applied) -> None:
         self.waker.poke_log()
-        if applied.owed_fulfillment_id:
-            self.waker.wake_fulfillment(applied.owed_fulfillment_id)
+        for fulfillment_id in applied.due_fulfillment_ids:
+            self.waker.wake_fulfillment(fulfillment_id)
 
     async def _later(self, claimed: InboxRow, error: str) -> None:
         if self.retries.is_last(claimed.attempts):

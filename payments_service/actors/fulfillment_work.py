@@ -35,14 +35,17 @@ class FulfillmentWork:
         if attempted is None:
             return
         self.waker.poke_log()
-        log = _log.error if attempted.state is FulfillmentState.FAILED else _log.info
+        for due in attempted.due_fulfillment_ids:
+            self.waker.wake_fulfillment(due)
+        outcome = attempted.outcome
+        log = _log.error if outcome.state is FulfillmentState.FAILED else _log.info
         log(
             "fulfillment.attempted",
             fulfillment_id=fulfillment_id,
             order_id=attempted.fulfillment.order_id,
             type=attempted.fulfillment.purchase_type,
-            state=attempted.state.name,
-            error=attempted.error,
+            state=outcome.state.name,
+            error=outcome.error,
             attempt=attempted.fulfillment.attempts,
             milliseconds=round((perf_counter() - began) * 1000, 1),
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from payments_service.errors import OrderNotFoundError
 from payments_service.inbox.waker import Waker
-from payments_service.orders.session_fold import Folded, fold_session
+from payments_service.orders.order_fold import Folded, fold_session
 from payments_service.storage.database import Connection, Database
 from payments_service.storage.order_rows import OrderRow, lock_order
 from payments_service.storage.timeline_rows import TimelineRow, add_timeline_row
@@ -48,5 +48,5 @@ class SessionRecorder:
         """Tell the next stages what was committed."""
         if folded.changed:
             self._waker.poke_log()
-        if folded.owed_fulfillment_id:
-            self._waker.wake_fulfillment(folded.owed_fulfillment_id)
+        for fulfillment_id in folded.due_fulfillment_ids:
+            self._waker.wake_fulfillment(fulfillment_id)

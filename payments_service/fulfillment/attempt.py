@@ -1,4 +1,4 @@
-"""One attempt at one fulfillment: claim it, fulfill it, settle it; it never raises what a fulfiller raised.
+"""One attempt at one fulfillment, to hand it over or to take it back; it never raises what a fulfiller raised.
 
 A plug-in runs outside any transaction and under a time limit that is shorter than the lease; our own fulfillers
 run inside the transaction that settles them.
@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from payments_service.errors import PaymentsError
-from payments_service.fulfillment.outcome import Outcome, failed, fulfilled, later
+from payments_service.fulfillment.outcome import Outcome, failed, fulfilled, later, revoked
 from payments_service.fulfillment.plugin import FulfillerPlugin, FulfillmentTask
 from payments_service.fulfillment.registry import FulfillerRegistry
-from payments_service.fulfillment.settlement import AttemptLostError, settle
+from payments_service.fulfillment.settlement import AttemptLostError, Settled, settle
 from payments_service.orders.order_message import fulfillment_message, order_message
+from payments_service.orders.order_parts import parts_of
 from payments_service.orders.states import FulfillmentState
 from payments_service.retry_policy import RetryPolicy
 from payments_service.scope import EVERYTHING
 from payments_service.storage.database import Connection, Database
-from payments_service.storage.fulfillment_rows import FulfillmentRow, claim_fulfillment, list_shown
+from payments_service.storage.fulfillment_rows import FulfillmentRow, claim_fulfillment
 from payments_service.storage.order_rows import OrderRow, find_order, lock_order
 
 LEASE_SECONDS = 90.0
@@ -29,11 +30,11 @@ MAX_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """What an attempt was at, and how it ended; for the log."""
+    """What an attempt was at, how it ended, and what is due for work since."""
 
     fulfillment: FulfillmentRow
-    state: FulfillmentState
-    error: str
+    outcome: Outcome
+    due_fulfillment_ids: tuple[str, ...]
 
 
 class FulfillmentAttempts:
@@ -55,23 +56,25 @@ class FulfillmentAttempts:
         self._chance = chance
 
     async def attempt(self, fulfillment_id: str) -> Attempted | None:
-        """Try it if it is due and nobody's, else None; raises StorageUnavailableError and AttemptLostError."""
+        """Work on it if it is due and nobody's, else None; raises StorageUnavailableError and AttemptLostError."""
         async with self._database.transaction() as tx:
             claimed = await claim_fulfillment(tx, fulfillment_id, FulfillmentState.PENDING, LEASE_SECONDS)
         if claimed is None:
             return None
-        outcome = await self._fulfilled(claimed)
-        return Attempted(claimed, outcome.state, outcome.error)
-
-    async def _fulfilled(self, claimed: FulfillmentRow) -> Outcome:
         if claimed.attempts > self._retries.max_attempts:
             died = "The last attempt did not end: its process died, or it outlived its lease."
             return await self._settled(claimed, failed(claimed.last_error or died))
+        return await self._tried(claimed)
+
+    async def _tried(self, claimed: FulfillmentRow) -> Attempted:
         plugin = self._registry.plugin_of(claimed.purchase_type)
         try:
+            if claimed.revoke_due:
+                await self._revoke(plugin, claimed)
+                return await self._settled(claimed, revoked())
             if plugin is None:
                 return await self._settled_locally(claimed)
-            return await self._settled(claimed, fulfilled(await self._call(plugin, claimed)))
+            return await self._settled(claimed, fulfilled(await self._fulfill(plugin, claimed)))
         except AttemptLostError:
             raise
         except Exception as error:  # whatever a fulfiller raises is a failed attempt
@@ -80,36 +83,51 @@ class FulfillmentAttempts:
     def _after(self, claimed: FulfillmentRow, error: str) -> Outcome:
         if self._retries.is_last(claimed.attempts):
             return failed(error)
-        return later(error, self._retries.delay(claimed.attempts, self._chance))
+        return later(error, self._retries.delay(claimed.attempts, self._chance), FulfillmentState(claimed.state))
 
-    async def _call(self, plugin: FulfillerPlugin, claimed: FulfillmentRow) -> dict[str, str]:
-        async with self._database.reading() as reading:
-            order = await find_order(reading, claimed.order_id, EVERYTHING)
-            shown = (await list_shown(reading, [claimed.order_id]))[claimed.order_id]
-        if order is None:
-            raise PaymentsError("The order of the fulfillment is gone.", order_id=claimed.order_id)
-        task = FulfillmentTask(
-            idempotency_key=f"{claimed.fulfillment_id}-{claimed.generation}",
-            order=order_message(order, shown),
-            fulfillment=fulfillment_message(claimed),
-        )
+    async def _fulfill(self, plugin: FulfillerPlugin, claimed: FulfillmentRow) -> dict[str, str]:
+        task = await self._task(claimed)
         async with asyncio.timeout(PLUGIN_SECONDS):
             result = await plugin.fulfill(task)
         return {str(key): str(value) for key, value in result.items()}
 
-    async def _settled_locally(self, claimed: FulfillmentRow) -> Outcome:
+    async def _revoke(self, plugin: FulfillerPlugin | None, claimed: FulfillmentRow) -> None:
+        """Let a plug-in take back what any attempt of it may have done; the first claim has done nothing yet."""
+        if plugin is None or claimed.claim_epoch <= 1:
+            return
+        task = await self._task(claimed)
+        async with asyncio.timeout(PLUGIN_SECONDS):
+            await plugin.revoke(task)
+
+    async def _task(self, claimed: FulfillmentRow) -> FulfillmentTask:
+        async with self._database.reading() as reading:
+            order = await find_order(reading, claimed.order_id, EVERYTHING)
+            parts = await parts_of(reading, claimed.order_id)
+        if order is None:
+            raise PaymentsError("The order of the fulfillment is gone.", order_id=claimed.order_id)
+        return FulfillmentTask(
+            idempotency_key=f"{claimed.fulfillment_id}-{claimed.generation}",
+            order=order_message(order, parts),
+            fulfillment=fulfillment_message(claimed),
+        )
+
+    async def _settled_locally(self, claimed: FulfillmentRow) -> Attempted:
         local = self._registry.local_of(claimed.purchase_type)
         async with self._database.transaction() as tx:
             order = await _locked(tx, claimed)
             now = self._clock()
             outcome = await local(tx, order, claimed, now)
-            await settle(tx, order, claimed, outcome, now)
-        return outcome
+            settled = await settle(tx, order, claimed, outcome, now)
+        return _attempted(claimed, outcome, settled)
 
-    async def _settled(self, claimed: FulfillmentRow, outcome: Outcome) -> Outcome:
+    async def _settled(self, claimed: FulfillmentRow, outcome: Outcome) -> Attempted:
         async with self._database.transaction() as tx:
-            await settle(tx, await _locked(tx, claimed), claimed, outcome, self._clock())
-        return outcome
+            settled = await settle(tx, await _locked(tx, claimed), claimed, outcome, self._clock())
+        return _attempted(claimed, outcome, settled)
+
+
+def _attempted(claimed: FulfillmentRow, outcome: Outcome, settled: Settled) -> Attempted:
+    return Attempted(claimed, outcome, settled.due_fulfillment_ids)
 
 
 async def _locked(tx: Connection, claimed: FulfillmentRow) -> OrderRow:

@@ -16,9 +16,10 @@ from payments_service.errors import (
     InvalidRequestError,
 )
 from payments_service.fulfillment.outcome import Outcome, failed, fulfilled, later
-from payments_service.fulfillment.settlement import settle
+from payments_service.fulfillment.settlement import Settled, settle
 from payments_service.inbox.waker import Waker
 from payments_service.orders.order_message import order_message
+from payments_service.orders.order_parts import parts_of
 from payments_service.orders.states import FulfillmentState
 from payments_service.orders.transition import move_order
 from payments_service.retry_policy import RetryPolicy
@@ -27,7 +28,7 @@ from payments_service.storage.database import Connection, Database
 from payments_service.storage.fulfillment_rows import (
     FulfillmentRow,
     find_fulfillment,
-    list_shown,
+    list_all_fulfillments,
     lock_fulfillment,
     reopen_fulfillment,
 )
@@ -62,10 +63,11 @@ class FulfillmentDesk:
         async with self._database.transaction() as tx:
             order, row = await _locked(tx, request.fulfillment_id, scope, request.generation)
             repeated = row.state == outcome.state and row.result == outcome.result
+            settled = Settled(order)
             if not repeated:
-                order = await self._report(tx, order, row, outcome, "completed by its owner")
-            answer = await _shown(tx, order)
-        self._waker.poke_log()
+                settled = await self._report(tx, order, row, outcome, "completed by its owner")
+            answer = await _shown(tx, settled.order)
+        self._wake(settled)
         return answer
 
     async def fail(self, request: FailFulfillmentRequest, scope: Scope) -> Order:
@@ -76,11 +78,12 @@ class FulfillmentDesk:
         async with self._database.transaction() as tx:
             order, row = await _locked(tx, request.fulfillment_id, scope, request.generation)
             repeated = row.last_error == error and row.state in {FulfillmentState.FAILED, FulfillmentState.PENDING}
+            settled = Settled(order)
             if not repeated:
                 outcome = self._after(row, error) if request.retry else failed(error)
-                order = await self._report(tx, order, row, outcome, f"failed by its owner: {error}")
-            answer = await _shown(tx, order)
-        self._waker.poke_log()
+                settled = await self._report(tx, order, row, outcome, f"failed by its owner: {error}")
+            answer = await _shown(tx, settled.order)
+        self._wake(settled)
         return answer
 
     async def retry(self, fulfillment_id: str, scope: Scope) -> Order:
@@ -90,7 +93,7 @@ class FulfillmentDesk:
             _require(row, FulfillmentState.FAILED)
             now = self._clock()
             await reopen_fulfillment(tx, fulfillment_id, {"state": FulfillmentState.PENDING, "update_time": now})
-            newest = (await list_shown(tx, [order.order_id]))[order.order_id][0]
+            newest = (await list_all_fulfillments(tx, order.order_id))[0]
             order = await move_order(tx, order, {"fulfillment_state": newest.state}, [], now)
             line = TimelineRow(now, "operator", "asked for the fulfillment to be tried again", fulfillment_id)
             await add_timeline_row(tx, order.order_id, line)
@@ -105,11 +108,16 @@ class FulfillmentDesk:
 
     async def _report(
         self, tx: Connection, order: OrderRow, row: FulfillmentRow, outcome: Outcome, summary: str
-    ) -> OrderRow:
+    ) -> Settled:
         _require(row, FulfillmentState.AWAITING_OWNER)
         now = self._clock()
         await add_timeline_row(tx, order.order_id, TimelineRow(now, "rpc", summary, row.fulfillment_id))
         return await settle(tx, order, row, outcome, now)
+
+    def _wake(self, settled: Settled) -> None:
+        self._waker.poke_log()
+        for fulfillment_id in settled.due_fulfillment_ids:
+            self._waker.wake_fulfillment(fulfillment_id)
 
 
 async def _locked(
@@ -131,6 +139,11 @@ async def _locked(
 
 
 def _require(row: FulfillmentRow, state: FulfillmentState) -> None:
+    """Refuse another state; what is about to be revoked counts as revoked for its owner."""
+    if state == FulfillmentState.AWAITING_OWNER and row.revoke_due:
+        raise FulfillmentNotAwaitedError(
+            "The fulfillment is being revoked: its payment was given back.", state="REVOKED"
+        )
     if row.state != state:
         name = FulfillmentState(row.state).name
         raise FulfillmentNotAwaitedError(f"The fulfillment is {name}, and this needs it {state.name}.", state=name)
@@ -147,4 +160,4 @@ def _check_result(result: Mapping[str, str]) -> None:
 
 
 async def _shown(tx: Connection, order: OrderRow) -> Order:
-    return order_message(order, (await list_shown(tx, [order.order_id]))[order.order_id])
+    return order_message(order, await parts_of(tx, order.order_id))

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from payments_service.contract.pb.payments.v1.purchase_pb2 import Purchase
 from payments_service.errors import PaymentsError
-from payments_service.fulfillment.outcome import Outcome, fulfilled
-from payments_service.orders.purchase_rules import quantity_of, resource_of
+from payments_service.fulfillment.outcome import LocalFulfiller, Outcome, fulfilled
+from payments_service.orders.entitlement import entitle, fulfilled_rows
 from payments_service.storage.database import Connection
-from payments_service.storage.fulfillment_rows import FulfillmentRow, grant_entitlement
+from payments_service.storage.fulfillment_rows import FulfillmentRow, list_all_fulfillments
 from payments_service.storage.order_rows import OrderRow
 
 LICENCE_KEY = "licence_key"
@@ -19,28 +19,16 @@ class NothingToGrantError(PaymentsError):
     """Raised when a type is fulfilled by grant and entitles to nothing: its line in purchase_rules is missing."""
 
 
-async def grant(tx: Connection, order: OrderRow, fulfillment: FulfillmentRow, now: datetime) -> Outcome:
-    """Entitle the user to what was bought."""
-    purchase = Purchase.FromString(order.purchase)
-    resource = resource_of(purchase)
-    if resource is None:
-        raise NothingToGrantError(f"{order.purchase_type!r} names no resource that could be granted.")
-    await grant_entitlement(
-        tx,
-        {
-            "fulfillment_id": fulfillment.fulfillment_id,
-            "organization_id": order.organization_id,
-            "user_id": order.user_id,
-            "resource": resource,
-            "purchase_type": order.purchase_type,
-            "order_id": order.order_id,
-            "quantity": quantity_of(purchase),
-            "grant_time": now,
-            "expire_time": fulfillment.period_end,
-            "revoke_time": None,
-        },
-    )
-    return fulfilled(_result(purchase, fulfillment))
+def granting(grace_days: int) -> LocalFulfiller:
+    """Make the fulfiller; access outlasts a subscription's paid period by the grace, while a renewal may succeed."""
+
+    async def grant(tx: Connection, order: OrderRow, fulfillment: FulfillmentRow, now: datetime) -> Outcome:
+        held = fulfilled_rows(await list_all_fulfillments(tx, order.order_id))
+        if not await entitle(tx, order, [*held, fulfillment], grace_days, now):
+            raise NothingToGrantError(f"{order.purchase_type!r} names no resource that could be granted.")
+        return fulfilled(_result(Purchase.FromString(order.purchase), fulfillment))
+
+    return grant
 
 
 def _result(purchase: Purchase, fulfillment: FulfillmentRow) -> dict[str, str]:

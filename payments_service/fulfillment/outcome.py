@@ -21,6 +21,8 @@ class Outcome:
     """What was produced; None keeps what is there."""
     error: str = ""
     retry_seconds: float | None = None
+    revokes: bool = False
+    """Whether it ends a revocation that was due."""
 
 
 LocalFulfiller = Callable[[Connection, OrderRow, FulfillmentRow, datetime], Awaitable[Outcome]]
@@ -37,6 +39,11 @@ def failed(error: str) -> Outcome:
     return Outcome(FulfillmentState.FAILED, FulfillmentEvent.TYPE_FULFILLMENT_FAILED, error=error)
 
 
-def later(error: str, seconds: float) -> Outcome:
+def later(error: str, seconds: float, state: FulfillmentState = FulfillmentState.PENDING) -> Outcome:
     """Give it back until later; the log tells of outcomes, not of attempts."""
-    return Outcome(FulfillmentState.PENDING, None, error=error, retry_seconds=seconds)
+    return Outcome(state, None, error=error, retry_seconds=seconds)
+
+
+def revoked() -> Outcome:
+    """Have taken it back."""
+    return Outcome(FulfillmentState.REVOKED, FulfillmentEvent.TYPE_REVOKED, revokes=True)

@@ -5,20 +5,24 @@ It calls nobody outside and never settles a row that another claim has taken ove
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from payments_service.errors import PaymentsError
+from payments_service.errors import InvalidRequestError, PaymentsError
+from payments_service.orders.adoption import adopt, read_adoption
+from payments_service.orders.observation import Answers, observations_of
+from payments_service.orders.order_fold import fold
 from payments_service.orders.ownership import Marks, read_marks
-from payments_service.orders.session_fold import Folded, fold_session
 from payments_service.orders.states import StripeEventState
 from payments_service.orders.unclaimed_event import unclaimed_event
-from payments_service.orders.verdict import FOLD, ClaimRules, Verdict, judge
+from payments_service.orders.verdict import FOLD, KNOWN, ClaimRules, Course, Verdict, judge, refused
+from payments_service.scope import EVERYTHING
 from payments_service.storage.database import Connection
 from payments_service.storage.inbox_rows import InboxRow, postpone_event, settle_event
 from payments_service.storage.log_rows import append_events
-from payments_service.storage.order_rows import OrderRow, find_order_id_by_stripe_ids, lock_order
+from payments_service.storage.order_rows import OrderRow, find_order, lock_order
+from payments_service.storage.stripe_ids import StripeIds, find_order_id
 
 OPEN_STATES = (StripeEventState.PENDING, StripeEventState.DEFERRED)
 DEFERRED_RETRY_SECONDS = 60.0
@@ -35,53 +39,92 @@ class Applied:
     verdict: Verdict
     before: OrderRow | None
     after: OrderRow | None
-    owed_fulfillment_id: str | None = None
+    due_fulfillment_ids: tuple[str, ...] = ()
 
 
-async def apply_event(tx: Connection, event: InboxRow, rules: ClaimRules, now: datetime) -> Applied:
+async def apply_event(tx: Connection, event: InboxRow, answers: Answers, rules: ClaimRules, now: datetime) -> Applied:
     """Apply an event that this worker has claimed; raises ClaimLostError, and then nothing may be committed."""
-    stripe_object = _object_of(event)
+    stripe_object = answers.stripe_object or event_object(event)
     marks = read_marks(stripe_object)
     order = await _lock_order(tx, event, marks)
-    verdict = judge(event, marks, order, rules, now)
-    applied = Applied(verdict, order, order)
-    if verdict is FOLD and order is not None:
-        applied = _told(order, await fold_session(tx, order, stripe_object, event.type, now))
-    elif verdict.state is StripeEventState.UNCLAIMED:
-        await append_events(tx, [unclaimed_event(event, verdict.reason, now)])
+    applied = await _done(tx, event, _Case(stripe_object, order, judge(event, marks, order, rules, now), answers), now)
     if not await _settle(tx, event, applied, now):
         raise ClaimLostError("Another worker has claimed the event.", stripe_event_id=event.stripe_event_id)
     return applied
 
 
+async def find_event_order(reading: Connection, event: InboxRow) -> OrderRow | None:
+    """Find the order that an event is about, without locking it."""
+    order_id = await _order_id(reading, event, read_marks(event_object(event)))
+    return await find_order(reading, order_id, EVERYTHING) if order_id else None
+
+
 async def lock_event_order(tx: Connection, event: InboxRow) -> OrderRow | None:
     """Lock the order that an event is about, before the event's own row: everybody locks in this order."""
-    return await _lock_order(tx, event, read_marks(_object_of(event)))
+    return await _lock_order(tx, event, read_marks(event_object(event)))
 
 
-def _told(order: OrderRow, folded: Folded) -> Applied:
-    if folded.changed:
-        verdict = Verdict(StripeEventState.APPLIED, "folded into its order")
-    else:
-        verdict = Verdict(StripeEventState.IGNORED, "the order knew it already")
-    return Applied(verdict, order, folded.order, folded.owed_fulfillment_id)
-
-
-def _object_of(event: InboxRow) -> Mapping[str, Any]:
+def event_object(event: InboxRow) -> Mapping[str, Any]:
+    """Read the object that an event is about, as it was then."""
     stripe_object: Mapping[str, Any] = json.loads(event.payload)["data"]["object"]
     return stripe_object
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    stripe_object: Mapping[str, Any]
+    order: OrderRow | None
+    verdict: Verdict
+    answers: Answers
+
+
+async def _done(tx: Connection, event: InboxRow, case: _Case, now: datetime) -> Applied:
+    verdict, order = case.verdict, case.order
+    match verdict.course:
+        case Course.FOLD if order is not None:
+            return await _folded(tx, event, case, order, now)
+        case Course.ADOPT:
+            return await _adopted(tx, event, case, now)
+        case Course.SETTLE | Course.FOLD:
+            if verdict.state is StripeEventState.UNCLAIMED:
+                await append_events(tx, [unclaimed_event(event, verdict.reason, now)])
+            return Applied(verdict, order, order)
+
+
+async def _adopted(tx: Connection, event: InboxRow, case: _Case, now: datetime) -> Applied:
+    try:
+        adoption = read_adoption(case.stripe_object)
+    except InvalidRequestError as error:
+        return Applied(refused(f"{error.message}; correct it at Stripe, then replay"), None, None)
+    order = await adopt(tx, event, adoption, now)
+    folded = await _folded(tx, event, case, order, now)
+    return replace(folded, before=None, verdict=case.verdict if folded.verdict is not KNOWN else KNOWN)
+
+
+async def _folded(tx: Connection, event: InboxRow, case: _Case, order: OrderRow, now: datetime) -> Applied:
+    seen = case.answers.observations or observations_of(event.type, case.stripe_object)
+    folded = await fold(tx, order, seen, now)
+    return Applied(FOLD if folded.changed else KNOWN, order, folded.order, folded.due_fulfillment_ids)
+
+
 async def _lock_order(tx: Connection, event: InboxRow, marks: Marks) -> OrderRow | None:
-    if marks.order_id:
-        return await lock_order(tx, marks.order_id)
-    order_id = await find_order_id_by_stripe_ids(
-        tx,
-        session_id=event.object_id if marks.kind == "checkout.session" else None,
-        payment_intent_id=event.payment_intent_id,
-        subscription_id=event.subscription_id,
-    )
+    order_id = await _order_id(tx, event, marks)
     return await lock_order(tx, order_id) if order_id else None
+
+
+async def _order_id(reading: Connection, event: InboxRow, marks: Marks) -> str | None:
+    if marks.order_id:
+        return marks.order_id
+    named = StripeIds(
+        account=event.stripe_account,
+        livemode=event.livemode,
+        session_id=event.object_id if marks.kind == "checkout.session" else "",
+        payment_intent_id=event.payment_intent_id or "",
+        charge_id=event.charge_id or "",
+        invoice_id=event.invoice_id or "",
+        subscription_id=event.subscription_id or "",
+    )
+    return await find_order_id(reading, named)
 
 
 async def _settle(tx: Connection, event: InboxRow, applied: Applied, now: datetime) -> bool:

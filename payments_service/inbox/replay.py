@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from payments_service.contract.pb.payments.v1.operations_pb2 import Change
-from payments_service.contract.pb.payments.v1.order_pb2 import FulfillmentState, PaymentState
+from payments_service.contract.pb.payments.v1.order_pb2 import FulfillmentState, PaymentState, SubscriptionState
 from payments_service.contract.pb.payments.v1.stripe_event_pb2 import StripeEvent
 from payments_service.errors import StripeEventNotFoundError
+from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.event_application import Applied, apply_event, lock_event_order
 from payments_service.inbox.waker import Waker
 from payments_service.orders.states import StripeEventState
@@ -17,6 +18,15 @@ from payments_service.storage.inbox_rows import InboxRow, StripeEventFilter, fin
 from payments_service.storage.order_rows import OrderRow
 
 PageKey = tuple[datetime, str]
+_SHOWN = (
+    "total_minor_units",
+    "refunded_minor_units",
+    "checkout_session_id",
+    "payment_intent_id",
+    "subscription_id",
+    "cancel_at_period_end",
+    "current_period_end",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +48,12 @@ class _DryRunError(Exception):
 class EventReplay:
     """Replays events one transaction each, so that one that fails undoes no other."""
 
-    def __init__(self, database: Database, waker: Waker, rules: ClaimRules, clock: Callable[[], datetime]) -> None:
-        """Take whom to wake when something came of it."""
+    def __init__(
+        self, database: Database, enquiry: Enquiry, waker: Waker, rules: ClaimRules, clock: Callable[[], datetime]
+    ) -> None:
+        """Take whom to ask, and whom to wake when something came of it."""
         self._database = database
+        self._enquiry = enquiry
         self._waker = waker
         self._rules = rules
         self._clock = clock
@@ -81,18 +94,19 @@ class EventReplay:
             return await list_events(reading, StripeEventFilter(states=tuple(states)), after, limit)
 
     async def _again(self, event: InboxRow, *, dry_run: bool) -> Applied:
+        answers = await self._enquiry.ask_anew(event)
         try:
             async with self._database.transaction() as tx:
                 await lock_event_order(tx, event)
                 reopened = await reopen_event(tx, event.stripe_event_id, StripeEventState.PENDING)
-                applied = await apply_event(tx, reopened or event, self._rules, self._clock())
+                applied = await apply_event(tx, reopened or event, answers, self._rules, self._clock())
                 if dry_run:
                     raise _DryRunError(applied)
         except _DryRunError as dry:
             return dry.applied
         self._waker.poke_log()
-        if applied.owed_fulfillment_id:
-            self._waker.wake_fulfillment(applied.owed_fulfillment_id)
+        for fulfillment_id in applied.due_fulfillment_ids:
+            self._waker.wake_fulfillment(fulfillment_id)
         return applied
 
 
@@ -114,7 +128,8 @@ def _order_changes(before: OrderRow | None, after: OrderRow | None) -> Iterator[
         return
     yield "order.payment_state", _payment(before), _payment(after)
     yield "order.fulfillment_state", _fulfillment(before), _fulfillment(after)
-    for name in ("total_minor_units", "checkout_session_id", "payment_intent_id", "subscription_id"):
+    yield "order.subscription_state", _subscription(before), _subscription(after)
+    for name in _SHOWN:
         yield f"order.{name}", _text(getattr(before, name)), _text(getattr(after, name))
 
 
@@ -124,6 +139,10 @@ def _payment(order: OrderRow) -> str:
 
 def _fulfillment(order: OrderRow) -> str:
     return FulfillmentState.Name(order.fulfillment_state)  # type: ignore[arg-type]  # stored numbers are the enum's
+
+
+def _subscription(order: OrderRow) -> str:
+    return SubscriptionState.Name(order.subscription_state)  # type: ignore[arg-type]  # stored numbers are the enum's
 
 
 def _text(value: object) -> str:

@@ -41,3 +41,27 @@ class StripeEventState(IntEnum):
     IGNORED = 4
     FAILED = 5
     DEFERRED = 6
+
+
+class SubscriptionState(IntEnum):
+    """How a subscription stands."""
+
+    UNSPECIFIED = 0
+    ACTIVE = 1
+    PAST_DUE = 2
+    PAUSED = 3
+    CANCELED = 4
+    TRIALING = 5
+    UNPAID = 6
+    INCOMPLETE = 7
+
+
+class RefundState(IntEnum):
+    """How far a refund has come."""
+
+    UNSPECIFIED = 0
+    REQUESTED = 1
+    PENDING = 2
+    SUCCEEDED = 3
+    FAILED = 4
+    CANCELED = 5

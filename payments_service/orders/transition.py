@@ -10,19 +10,21 @@ from typing import Any
 
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
 from payments_service.identifiers import new_id
-from payments_service.orders.order_message import fulfillment_message, order_message, timestamp
+from payments_service.orders.order_message import fulfillment_message, order_message, refund_message, timestamp
+from payments_service.orders.order_parts import OrderParts, parts_of
 from payments_service.storage.database import Connection
-from payments_service.storage.fulfillment_rows import FulfillmentRow, list_shown
 from payments_service.storage.log_rows import OutboxEvent, append_events
 from payments_service.storage.order_rows import OrderRow, update_order
+from payments_service.storage.refund_rows import RefundRow
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """Something that happened to an order, and to which of its fulfillments."""
+    """Something that happened to an order, to which of its fulfillments, and by which refund."""
 
     type: FulfillmentEvent.Type.ValueType
     fulfillment_id: str = ""
+    refund: RefundRow | None = None
 
 
 async def move_order(
@@ -32,18 +34,16 @@ async def move_order(
     version = order.version + len(occurrences)
     moved = await update_order(tx, order.order_id, {**changes, "version": version, "update_time": now})
     if occurrences:
-        shown = (await list_shown(tx, [order.order_id]))[order.order_id]
+        parts = await parts_of(tx, order.order_id)
         events = [
-            _event(moved, shown, occurrence, order.version + number, now)
+            _event(moved, parts, occurrence, order.version + number, now)
             for number, occurrence in enumerate(occurrences, 1)
         ]
         await append_events(tx, events)
     return moved
 
 
-def _event(
-    order: OrderRow, shown: Sequence[FulfillmentRow], occurrence: Occurrence, version: int, now: datetime
-) -> OutboxEvent:
+def _event(order: OrderRow, parts: OrderParts, occurrence: Occurrence, version: int, now: datetime) -> OutboxEvent:
     message = FulfillmentEvent(
         event_id=new_id("fev"),
         type=occurrence.type,
@@ -51,12 +51,14 @@ def _event(
         order_id=order.order_id,
         order_version=version,
         occur_time=timestamp(now),
-        order=order_message(order, shown),
+        order=order_message(order, parts),
     )
     message.order.version = version
-    for row in shown:
+    for row in parts.fulfillments:
         if row.fulfillment_id == occurrence.fulfillment_id:
             message.fulfillment.CopyFrom(fulfillment_message(row))
+    if occurrence.refund is not None:
+        message.refund.CopyFrom(refund_message(occurrence.refund))
     return OutboxEvent(
         event_id=message.event_id,
         organization_id=order.organization_id,

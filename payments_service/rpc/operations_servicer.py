@@ -16,6 +16,7 @@ from payments_service.errors import (
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.inbox.replay import EventReplay
 from payments_service.orders.order_message import order_message
+from payments_service.orders.order_parts import parts_of
 from payments_service.orders.order_story import order_story
 from payments_service.orders.states import FulfillmentState, StripeEventState
 from payments_service.rpc.call_interceptor import Call
@@ -23,7 +24,7 @@ from payments_service.rpc.page_filling import fill_page, rows_wanted
 from payments_service.rpc.page_token import page_key, page_size, page_token
 from payments_service.rpc.stripe_event_message import stripe_event_message
 from payments_service.storage.database import Database
-from payments_service.storage.fulfillment_rows import count_fulfillments, list_shown
+from payments_service.storage.fulfillment_rows import count_fulfillments
 from payments_service.storage.inbox_rows import StripeEventFilter, count_events, find_event, list_events
 from payments_service.storage.log_rows import read_head
 from payments_service.storage.order_rows import find_order
@@ -122,9 +123,9 @@ class OperationsServicer:
             row = await find_order(reading, request.order_id, call.caller.scope)
             if row is None:
                 raise OrderNotFoundError(f"There is no order {request.order_id!r}.", order_id=request.order_id)
-            shown = await list_shown(reading, [row.order_id])
+            parts = await parts_of(reading, row.order_id)
             entries = await order_story(reading, row)
-        return pb.ExplainOrderResponse(order=order_message(row, shown[row.order_id]), entries=entries)
+        return pb.ExplainOrderResponse(order=order_message(row, parts), entries=entries)
 
 
 def _require_replayable(request: pb.ReplayStripeEventsRequest) -> None:

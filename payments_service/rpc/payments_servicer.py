@@ -13,13 +13,15 @@ from payments_service.errors import FieldViolation, InvalidRequestError, OrderNo
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.orders.order_message import entitlement_message, fulfillment_message, order_message
+from payments_service.orders.order_parts import read_parts
 from payments_service.rpc.call_interceptor import Call
 from payments_service.rpc.callers import CallerResolver
 from payments_service.rpc.method_policy import require_named
 from payments_service.rpc.page_filling import fill_page, rows_wanted
 from payments_service.rpc.page_token import page_key
 from payments_service.storage.database import Database
-from payments_service.storage.fulfillment_rows import list_entitlements, list_fulfillments, list_shown
+from payments_service.storage.entitlement_rows import list_entitlements
+from payments_service.storage.fulfillment_rows import list_fulfillments
 from payments_service.storage.order_rows import OrderFilter, find_order, list_orders
 
 
@@ -88,11 +90,11 @@ class PaymentsServicer:
         key, wanted = page_key(request), rows_wanted(request)
         async with self._database.reading() as reading:
             rows = await list_orders(reading, call.caller.scope, narrowed, key, wanted)
-            shown = await list_shown(reading, [row.order_id for row in rows])
+            parts = await read_parts(reading, [row.order_id for row in rows])
         orders, token = fill_page(
             request,
             rows,
-            lambda row: order_message(row, shown[row.order_id]),
+            lambda row: order_message(row, parts[row.order_id]),
             lambda row: (row.create_time, row.order_id),
         )
         return pb.ListOrdersResponse(orders=orders, next_page_token=token)
@@ -142,7 +144,7 @@ class PaymentsServicer:
             request,
             rows,
             lambda row: entitlement_message(row, now),
-            lambda row: (row.grant_time, row.fulfillment_id),
+            lambda row: (row.grant_time, row.order_id),
         )
         return pb.ListEntitlementsResponse(entitlements=entitlements, next_page_token=token)
 

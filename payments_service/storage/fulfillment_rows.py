@@ -1,17 +1,17 @@
-"""SQL of fulfillments, the work list of what is owed, and of the entitlements that a grant writes."""
+"""SQL of fulfillments: the work list of what is owed, and of what is to be taken back."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, tuple_, update
+from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from payments_service.scope import Scope
 from payments_service.storage.column_types import database_now, database_now_plus
-from payments_service.storage.dialects import insert_ignoring, upsert
-from payments_service.storage.tables import entitlements, fulfillments
+from payments_service.storage.dialects import insert_ignoring
+from payments_service.storage.tables import fulfillments
 
+MOST = 10_000
 SHOWN = 20
 """How many fulfillments an order carries with it: the newest."""
 
@@ -26,6 +26,7 @@ class FulfillmentRow:
     purchase_type: str
     source_id: str
     state: int
+    revoke_due: bool
     generation: int
     attempts: int
     claim_epoch: int
@@ -37,26 +38,11 @@ class FulfillmentRow:
     currency_code: str
     refunded_minor_units: int
     payment_intent_id: str | None
+    charge_id: str | None
     period_start: datetime | None
     period_end: datetime | None
     create_time: datetime
     update_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class EntitlementRow:
-    """What a user may use, as stored."""
-
-    fulfillment_id: str
-    organization_id: str
-    user_id: str
-    resource: str
-    purchase_type: str
-    order_id: str
-    quantity: int
-    grant_time: datetime
-    expire_time: datetime | None
-    revoke_time: datetime | None
 
 
 async def insert_fulfillment(tx: AsyncConnection, values: dict[str, Any]) -> bool:
@@ -69,12 +55,15 @@ async def insert_fulfillment(tx: AsyncConnection, values: dict[str, Any]) -> boo
 async def claim_fulfillment(
     tx: AsyncConnection, fulfillment_id: str, pending_state: int, lease_seconds: float
 ) -> FulfillmentRow | None:
-    """Take a due fulfillment: its attempt is counted before the work, so that a deadly one runs out of attempts."""
+    """Take one that is due, to fulfill or to revoke it; the attempt is counted before the work.
+
+    So one that kills its process runs out of attempts.
+    """
     statement = (
         update(fulfillments)
         .where(
             fulfillments.c.fulfillment_id == fulfillment_id,
-            fulfillments.c.state == pending_state,
+            or_(fulfillments.c.state == pending_state, fulfillments.c.revoke_due),
             fulfillments.c.next_attempt_time <= database_now(),
             or_(fulfillments.c.lease_expire_time.is_(None), fulfillments.c.lease_expire_time < database_now()),
         )
@@ -130,6 +119,21 @@ async def reopen_fulfillment(tx: AsyncConnection, fulfillment_id: str, values: d
     await tx.execute(statement)
 
 
+async def list_all_fulfillments(tx: AsyncConnection, order_id: str) -> list[FulfillmentRow]:
+    """List all of a locked order's fulfillments, newest first."""
+    return await list_fulfillments(tx, order_id, None, MOST)
+
+
+async def mark_fulfillment(tx: AsyncConnection, fulfillment_id: str, values: dict[str, Any]) -> None:
+    """Change a fulfillment whose order is locked, without taking it from whoever works on it."""
+    await tx.execute(update(fulfillments).where(fulfillments.c.fulfillment_id == fulfillment_id).values(values))
+
+
+async def make_due(tx: AsyncConnection, fulfillment_id: str, values: dict[str, Any]) -> None:
+    """Change a fulfillment and make it due, with a fresh budget; whoever works on it now ends its attempt first."""
+    await mark_fulfillment(tx, fulfillment_id, {**values, "attempts": 0, "next_attempt_time": database_now()})
+
+
 async def due_fulfillment_ids(
     reading: AsyncConnection, pending_state: int, limit: int, overdue_seconds: float
 ) -> list[str]:
@@ -138,7 +142,7 @@ async def due_fulfillment_ids(
     statement = (
         select(fulfillments.c.fulfillment_id)
         .where(
-            fulfillments.c.state == pending_state,
+            or_(fulfillments.c.state == pending_state, fulfillments.c.revoke_due),
             fulfillments.c.next_attempt_time <= overdue,
             or_(fulfillments.c.lease_expire_time.is_(None), fulfillments.c.lease_expire_time < database_now()),
         )
@@ -174,54 +178,17 @@ async def list_shown(reading: AsyncConnection, order_ids: list[str]) -> dict[str
     return found
 
 
+async def count_of_order(reading: AsyncConnection, order_id: str) -> int:
+    """Count an order's fulfillments."""
+    statement = select(func.count()).select_from(fulfillments).where(fulfillments.c.order_id == order_id)
+    count: int = (await reading.execute(statement)).scalar_one()
+    return count
+
+
 async def count_fulfillments(reading: AsyncConnection) -> dict[int, int]:
     """Count fulfillments by state."""
     statement = select(fulfillments.c.state, func.count()).group_by(fulfillments.c.state)
     return {row[0]: row[1] for row in await reading.execute(statement)}
-
-
-async def grant_entitlement(tx: AsyncConnection, values: dict[str, Any]) -> None:
-    """Write an entitlement, or grant it again."""
-    statement = upsert(tx, entitlements).values(values)
-    again = {name: statement.excluded[name] for name in ("quantity", "expire_time", "revoke_time")}
-    await tx.execute(statement.on_conflict_do_update(index_elements=["fulfillment_id"], set_=again))
-
-
-async def list_entitlements(  # noqa: PLR0913  # one filter each
-    reading: AsyncConnection,
-    scope: Scope,
-    *,
-    organization_id: str,
-    user_id: str,
-    resource: str,
-    active_only: bool,
-    after: tuple[datetime, str] | None,
-    limit: int,
-) -> list[EntitlementRow]:
-    """List entitlements of the scope, newest first; active is by the database's clock."""
-    statement = select(entitlements).where(*_entitlements_within(scope))
-    exact = {
-        entitlements.c.organization_id: organization_id,
-        entitlements.c.user_id: user_id,
-        entitlements.c.resource: resource,
-    }
-    statement = statement.where(*(column == value for column, value in exact.items() if value))
-    if active_only:
-        unexpired = or_(entitlements.c.expire_time.is_(None), entitlements.c.expire_time > database_now())
-        statement = statement.where(and_(entitlements.c.revoke_time.is_(None), unexpired))
-    if after is not None:
-        statement = statement.where(tuple_(entitlements.c.grant_time, entitlements.c.fulfillment_id) < after)
-    newest = statement.order_by(entitlements.c.grant_time.desc(), entitlements.c.fulfillment_id.desc()).limit(limit)
-    return [EntitlementRow(**row) for row in (await reading.execute(newest)).mappings()]
-
-
-def _entitlements_within(scope: Scope) -> list[Any]:
-    conditions = []
-    if scope.organizations is not None:
-        conditions.append(entitlements.c.organization_id.in_(scope.organizations))
-    if scope.purchase_types is not None:
-        conditions.append(entitlements.c.purchase_type.in_(scope.purchase_types))
-    return conditions
 
 
 async def _one(connection: AsyncConnection, statement: Any) -> FulfillmentRow | None:  # noqa: ANN401

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.scope import EVERYTHING, Scope
@@ -40,12 +40,17 @@ class OrderRow:
     facts: dict[str, Any]
     payment_state: int
     fulfillment_state: int
+    subscription_state: int
+    cancel_at_period_end: bool
+    current_period_end: datetime | None
     total_minor_units: int | None
+    refunded_minor_units: int
     currency_code: str | None
     checkout_session_id: str | None
     checkout_url: str | None
     payment_intent_id: str | None
     subscription_id: str | None
+    customer_id: str | None
     version: int
     create_time: datetime
     update_time: datetime
@@ -92,22 +97,6 @@ async def find_order(reading: AsyncConnection, order_id: str, scope: Scope) -> O
 async def find_by_session(reading: AsyncConnection, session_id: str, scope: Scope) -> OrderRow | None:
     """Find an order of the scope by its checkout session."""
     return await _one(reading, select(orders).where(orders.c.checkout_session_id == session_id, *_within(scope)))
-
-
-async def find_order_id_by_stripe_ids(
-    reading: AsyncConnection, *, session_id: str | None, payment_intent_id: str | None, subscription_id: str | None
-) -> str | None:
-    """Find whose the ids are that Stripe gave to a session, a payment or a subscription."""
-    named = {
-        orders.c.checkout_session_id: session_id,
-        orders.c.payment_intent_id: payment_intent_id,
-        orders.c.subscription_id: subscription_id,
-    }
-    matches = [column == value for column, value in named.items() if value]
-    if not matches:
-        return None
-    statement = select(orders.c.order_id).where(or_(*matches)).limit(1)
-    return (await reading.execute(statement)).scalar_one_or_none()
 
 
 async def lock_order(tx: AsyncConnection, order_id: str, scope: Scope = EVERYTHING) -> OrderRow | None:

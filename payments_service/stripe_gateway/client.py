@@ -57,7 +57,7 @@ class StripeGateway:
         options = {"idempotency_key": idempotency_key, **_on_account(account)}
         return await self._call("post", SESSIONS, {**parameters, **options}, budget)
 
-    async def retrieve_session(self, session_id: str, *, account: str, budget: float) -> Json:
+    async def retrieve_session(self, session_id: str, /, *, account: str, budget: float) -> Json:
         """Read a session as it is now."""
         return await self._call("get", f"{SESSIONS}/{session_id}", _on_account(account), budget)
 
@@ -65,6 +65,24 @@ class StripeGateway:
         """Close an open session; one that is not open is refused, so that a new key is safe each time."""
         options = {"idempotency_key": idempotency_key, **_on_account(account)}
         return await self._call("post", f"{SESSIONS}/{session_id}/expire", options, budget)
+
+    async def retrieve_subscription(self, subscription_id: str, *, account: str, budget: float) -> Json:
+        """Read a subscription as it is now."""
+        return await self._call("get", f"/v1/subscriptions/{subscription_id}", _on_account(account), budget)
+
+    async def retrieve_invoice(self, invoice_id: str, /, *, account: str, budget: float) -> Json:
+        """Read an invoice as it is now."""
+        return await self._call("get", f"/v1/invoices/{invoice_id}", _on_account(account), budget)
+
+    async def list_invoice_payments(self, invoice_id: str, *, account: str, budget: float) -> list[Json]:
+        """List which payments have paid an invoice."""
+        asked = {"invoice": invoice_id, "status": "paid", "limit": 100, **_on_account(account)}
+        return [dict(row) for row in (await self._call("get", "/v1/invoice_payments", asked, budget))["data"]]
+
+    async def list_refunds(self, charge_id: str, *, account: str, budget: float) -> list[Json]:
+        """List the refunds of a charge, the newest hundred."""
+        asked = {"charge": charge_id, "limit": 100, **_on_account(account)}
+        return [dict(row) for row in (await self._call("get", "/v1/refunds", asked, budget))["data"]]
 
     async def find_session(
         self, order_id: str, *, since: datetime, until: datetime, account: str, budget: float

@@ -19,6 +19,7 @@ from payments_service.fulfillment.attempt import FulfillmentAttempts
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.fulfillment.plugin import FulfillerPlugin
 from payments_service.fulfillment.registry import FulfillerRegistry
+from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.replay import EventReplay
 from payments_service.orders.states import PaymentState, StripeEventState
 from payments_service.orders.verdict import ClaimRules
@@ -31,6 +32,7 @@ from payments_service.storage.log_rows import read_page, sequence_events
 from payments_service.storage.order_rows import OrderRow, find_order, insert_order
 from payments_service.storage.schema import migrate
 from payments_service.storage.tables import fulfillments, stripe_events
+from payments_service.stripe_gateway.client import StripeGateway, StripeKey, open_gateway
 from payments_service.stripe_gateway.metadata import encode_purchase, purchase_type
 
 COURSE = Purchase(course=CoursePurchase(course_id="intro-to-sql"))
@@ -59,15 +61,18 @@ class NotedWaker:
 class Stages:
     """Everything between the inbox and the log."""
 
-    def __init__(self, database: Database, plugins: dict[str, FulfillerPlugin] | None = None) -> None:
+    def __init__(
+        self, database: Database, gateway: StripeGateway, plugins: dict[str, FulfillerPlugin] | None = None
+    ) -> None:
         self.database = database
         self.waker = NotedWaker()
         self.late = timedelta()
+        self.enquiry = Enquiry(database, gateway)
         attempts = FulfillmentAttempts(database, FulfillerRegistry(plugins or {}), RETRIES, self.now, lambda: 0.0)
-        self.events = EventWork(database, self.waker, RULES, RETRIES, self.now, lambda: 0.0)
+        self.events = EventWork(database, self.enquiry, self.waker, RULES, RETRIES, self.now, lambda: 0.0)
         self.fulfillments = FulfillmentWork(attempts, self.waker)
         self.desk = FulfillmentDesk(database, self.waker, RETRIES, self.now, lambda: 0.0)
-        self.replay = EventReplay(database, self.waker, RULES, self.now)
+        self.replay = EventReplay(database, self.enquiry, self.waker, RULES, self.now)
         self._numbers = count(1)
 
     def now(self) -> datetime:
@@ -170,9 +175,10 @@ class Stages:
 @asynccontextmanager
 async def open_stages(folder: Path, plugins: dict[str, FulfillerPlugin] | None = None) -> AsyncIterator[Stages]:
     """Open the stages over a new database in the folder."""
-    async with open_database(f"sqlite+aiosqlite:///{folder}/payments.db") as database:
+    nobody = StripeKey("sk_test_nobody", "http://127.0.0.1:9")
+    async with open_database(f"sqlite+aiosqlite:///{folder}/payments.db") as database, open_gateway(nobody) as gateway:
         await migrate(database)
-        yield Stages(database, plugins)
+        yield Stages(database, gateway, plugins)
 
 
 def session_of(order: OrderRow, status: str = "complete", payment_status: str = "paid") -> dict[str, Any]:

@@ -27,7 +27,8 @@ from payments_service.fulfillment.plugin import FulfillerPlugin, FulfillmentTask
 from payments_service.fulfillment.registry import load_registry
 from payments_service.orders.states import FulfillmentState
 from payments_service.scope import EVERYTHING, Scope
-from payments_service.storage.fulfillment_rows import EntitlementRow, FulfillmentRow, list_entitlements
+from payments_service.storage.entitlement_rows import EntitlementRow, list_entitlements
+from payments_service.storage.fulfillment_rows import FulfillmentRow
 
 from .stages import COURSE, Stages, open_stages, session_of
 

@@ -15,23 +15,23 @@ def upgrade() -> None:
     """Take the schema one revision up."""
     op.create_table(
         "entitlements",
-        sa.Column("fulfillment_id", sa.String(length=64), nullable=False),
+        sa.Column("order_id", sa.String(length=64), nullable=False),
         sa.Column("organization_id", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("resource", sa.Text(), nullable=False),
         sa.Column("purchase_type", sa.Text(), nullable=False),
-        sa.Column("order_id", sa.String(length=64), nullable=False),
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("grant_time", UtcTime(), nullable=False),
         sa.Column("expire_time", UtcTime(), nullable=True),
+        sa.Column("grace_days", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("access_end_time", UtcTime(), nullable=True),
         sa.Column("revoke_time", UtcTime(), nullable=True),
-        sa.PrimaryKeyConstraint("fulfillment_id", name=op.f("pk_entitlements")),
+        sa.PrimaryKeyConstraint("order_id", name=op.f("pk_entitlements")),
     )
     with op.batch_alter_table("entitlements", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_entitlements_holder", ["organization_id", "user_id", "grant_time", "fulfillment_id"], unique=False
+            "ix_entitlements_holder", ["organization_id", "user_id", "grant_time", "order_id"], unique=False
         )
-        batch_op.create_index(batch_op.f("ix_entitlements_order_id"), ["order_id"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_entitlements_organization_id_resource"), ["organization_id", "resource"], unique=False
         )
@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.Column("purchase_type", sa.Text(), nullable=False),
         sa.Column("source_id", sa.Text(), nullable=False),
         sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("revoke_due", sa.Boolean(), server_default="0", nullable=False),
         sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("claim_epoch", sa.Integer(), server_default="0", nullable=False),
@@ -100,6 +101,7 @@ def upgrade() -> None:
         sa.Column("currency_code", sa.String(length=3), nullable=False),
         sa.Column("refunded_minor_units", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("payment_intent_id", sa.Text(), nullable=True),
+        sa.Column("charge_id", sa.Text(), nullable=True),
         sa.Column("period_start", UtcTime(), nullable=True),
         sa.Column("period_end", UtcTime(), nullable=True),
         sa.Column("create_time", UtcTime(), nullable=False),
@@ -108,14 +110,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("order_id", "source_id", name=op.f("uq_fulfillments_order_id_source_id")),
     )
     with op.batch_alter_table("fulfillments", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_fulfillments_charge_id"), ["charge_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_fulfillments_next_attempt_time"), ["next_attempt_time"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_fulfillments_order_id_create_time_fulfillment_id"),
             ["order_id", "create_time", "fulfillment_id"],
             unique=False,
         )
-        batch_op.create_index(
-            batch_op.f("ix_fulfillments_state_next_attempt_time"), ["state", "next_attempt_time"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_fulfillments_payment_intent_id"), ["payment_intent_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_fulfillments_source_id"), ["source_id"], unique=False)
 
     op.create_table(
         "orders",
@@ -141,25 +144,30 @@ def upgrade() -> None:
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("payment_state", sa.SmallInteger(), nullable=False),
         sa.Column("fulfillment_state", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("subscription_state", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("cancel_at_period_end", sa.Boolean(), server_default="0", nullable=False),
+        sa.Column("current_period_end", UtcTime(), nullable=True),
         sa.Column("total_minor_units", sa.BigInteger(), nullable=True),
+        sa.Column("refunded_minor_units", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("currency_code", sa.String(length=3), nullable=True),
         sa.Column("checkout_session_id", sa.Text(), nullable=True),
         sa.Column("checkout_url", sa.Text(), nullable=True),
         sa.Column("payment_intent_id", sa.Text(), nullable=True),
         sa.Column("subscription_id", sa.Text(), nullable=True),
+        sa.Column("customer_id", sa.Text(), nullable=True),
         sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("create_time", UtcTime(), nullable=False),
         sa.Column("update_time", UtcTime(), nullable=False),
         sa.Column("expire_time", UtcTime(), nullable=True),
         sa.PrimaryKeyConstraint("order_id", name=op.f("pk_orders")),
         sa.UniqueConstraint(
-            "organization_id", "created_by", "request_id", name=op.f("uq_orders_organization_id_created_by_request_id")
-        ),
-        sa.UniqueConstraint(
             "checkout_session_id",
             "stripe_account",
             "livemode",
             name=op.f("uq_orders_checkout_session_id_stripe_account_livemode"),
+        ),
+        sa.UniqueConstraint(
+            "organization_id", "created_by", "request_id", name=op.f("uq_orders_organization_id_created_by_request_id")
         ),
     )
     with op.batch_alter_table("orders", schema=None) as batch_op:
@@ -171,6 +179,42 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_orders_payment_intent_id"), ["payment_intent_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_orders_subscription_id"), ["subscription_id"], unique=False)
+
+    op.create_table(
+        "refunds",
+        sa.Column("refund_id", sa.String(length=64), nullable=False),
+        sa.Column("stripe_refund_id", sa.Text(), nullable=True),
+        sa.Column("order_id", sa.String(length=64), nullable=False),
+        sa.Column("organization_id", sa.Text(), nullable=False),
+        sa.Column("fulfillment_id", sa.String(length=64), nullable=True),
+        sa.Column("payment_intent_id", sa.Text(), nullable=True),
+        sa.Column("charge_id", sa.Text(), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=True),
+        sa.Column("request_digest", sa.LargeBinary(), nullable=True),
+        sa.Column("amount_minor_units", sa.BigInteger(), nullable=False),
+        sa.Column("currency_code", sa.String(length=3), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("rejection", sa.JSON(), nullable=True),
+        sa.Column("asking_epoch", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("asking_lease_expire_time", UtcTime(), nullable=True),
+        sa.Column("asking_first_call_time", UtcTime(), nullable=True),
+        sa.Column("asking_doubtful", sa.Boolean(), server_default="0", nullable=False),
+        sa.Column("create_time", UtcTime(), nullable=False),
+        sa.Column("update_time", UtcTime(), nullable=False),
+        sa.PrimaryKeyConstraint("refund_id", name=op.f("pk_refunds")),
+        sa.UniqueConstraint(
+            "organization_id", "created_by", "request_id", name=op.f("uq_refunds_organization_id_created_by_request_id")
+        ),
+        sa.UniqueConstraint("stripe_refund_id", name=op.f("uq_refunds_stripe_refund_id")),
+    )
+    with op.batch_alter_table("refunds", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_refunds_order_id_create_time_refund_id"),
+            ["order_id", "create_time", "refund_id"],
+            unique=False,
+        )
 
     op.create_table(
         "stripe_events",

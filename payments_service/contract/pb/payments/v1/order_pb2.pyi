@@ -164,6 +164,7 @@ class Order(_message.Message):
     CANCEL_AT_PERIOD_END_FIELD_NUMBER: _builtins.int
     CURRENT_PERIOD_END_FIELD_NUMBER: _builtins.int
     REFUNDS_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     FULFILLMENT_COUNT_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     organization_id: _builtins.str
@@ -185,6 +186,8 @@ class Order(_message.Message):
     stripe_account: _builtins.str
     """acct_... where a connected account sells"""
     cancel_at_period_end: _builtins.bool
+    customer_id: _builtins.str
+    """Stripe's cus_..., once it is known; user_id is the same where an adopted order names no user"""
     fulfillment_count: _builtins.int
     """fulfillments holds the newest 20"""
     @_builtins.property
@@ -235,11 +238,12 @@ class Order(_message.Message):
         cancel_at_period_end: _builtins.bool = ...,
         current_period_end: _timestamp_pb2.Timestamp | None = ...,
         refunds: _abc.Iterable[Global___Refund] | None = ...,
+        customer_id: _builtins.str = ...,
         fulfillment_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "current_period_end", b"current_period_end", "expire_time", b"expire_time", "purchase", b"purchase", "refunded", b"refunded", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_at_period_end", b"cancel_at_period_end", "checkout_session_id", b"checkout_session_id", "checkout_url", b"checkout_url", "create_time", b"create_time", "created_by", b"created_by", "current_period_end", b"current_period_end", "expire_time", b"expire_time", "fulfillment_count", b"fulfillment_count", "fulfillment_state", b"fulfillment_state", "fulfillments", b"fulfillments", "livemode", b"livemode", "mode", b"mode", "order_id", b"order_id", "organization_id", b"organization_id", "payment_intent_id", b"payment_intent_id", "payment_state", b"payment_state", "purchase", b"purchase", "refunded", b"refunded", "refunds", b"refunds", "stripe_account", b"stripe_account", "subscription_id", b"subscription_id", "subscription_state", b"subscription_state", "total", b"total", "update_time", b"update_time", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_at_period_end", b"cancel_at_period_end", "checkout_session_id", b"checkout_session_id", "checkout_url", b"checkout_url", "create_time", b"create_time", "created_by", b"created_by", "current_period_end", b"current_period_end", "customer_id", b"customer_id", "expire_time", b"expire_time", "fulfillment_count", b"fulfillment_count", "fulfillment_state", b"fulfillment_state", "fulfillments", b"fulfillments", "livemode", b"livemode", "mode", b"mode", "order_id", b"order_id", "organization_id", b"organization_id", "payment_intent_id", b"payment_intent_id", "payment_state", b"payment_state", "purchase", b"purchase", "refunded", b"refunded", "refunds", b"refunds", "stripe_account", b"stripe_account", "subscription_id", b"subscription_id", "subscription_state", b"subscription_state", "total", b"total", "update_time", b"update_time", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
