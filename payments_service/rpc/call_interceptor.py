@@ -160,7 +160,12 @@ async def _abort(context: Context, refusal: Refusal) -> NoReturn:
 def _write_line(record: _Record) -> None:
     """Write the call's one line; what a caller may be refused for is no error of ours."""
     ours = record.code is grpc.StatusCode.INTERNAL
-    known = {"order_id": record.order_id, "reason": record.reason, "error_id": record.error_id}
+    known = {
+        "order_id": record.order_id,
+        "reason": record.reason,
+        "error_id": record.error_id,
+        "exc_info": record.error if ours else None,
+    }
     _log.log(
         logging.ERROR if ours else logging.INFO,
         "rpc.answered",
@@ -168,7 +173,6 @@ def _write_line(record: _Record) -> None:
         caller=record.caller,
         code=record.code.name,
         milliseconds=round((time.perf_counter() - record.started) * 1000, 2),
-        exc_info=record.error if ours else None,
         **{name: value for name, value in known.items() if value},
     )
 
