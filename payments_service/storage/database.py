@@ -135,6 +135,11 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str) -> None:
             cursor.execute(pragma)
         cursor.close()
 
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def _end(connection: Any, _: object, __: object) -> None:  # noqa: ANN401
+        # A call was cancelled within a statement, which would outlive the closed connection and keep its write lock.
+        connection.rollback()
+
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:  # noqa: ANN401
         connection.exec_driver_sql(begin)
