@@ -3,12 +3,12 @@
 Why an outbox and not a serial column: reading by a sequence skips rows that commit late (reading/streams.md 3).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.storage.column_types import database_now
@@ -27,7 +27,12 @@ _LOG_COLUMNS = (
     event_log.c.body,
 )
 _HEAD_COLUMNS = (event_log_head.c.log_id, event_log_head.c.position, event_log_head.c.trimmed_through)
-_PAGE = select(*_LOG_COLUMNS).order_by(event_log.c.position)
+_PAGE = (
+    select(*_LOG_COLUMNS)
+    .where(event_log.c.position > bindparam("after"))
+    .order_by(event_log.c.position)
+    .limit(bindparam("most"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,9 @@ class OutboxEvent:
     type: int
     body: bytes
     occur_time: datetime
+
+
+_OUTBOX_COLUMNS = tuple(column.name for column in fields(OutboxEvent))
 
 
 class LogEntry(NamedTuple):
@@ -73,7 +81,8 @@ async def create_head(tx: AsyncConnection, log_id: UUID) -> None:
 async def append_events(tx: AsyncConnection, events: list[OutboxEvent]) -> None:
     """Stage events in the transaction of their transition; call it after the order's row is locked."""
     if events:
-        await tx.execute(insert(event_outbox), [asdict(event) for event in events])
+        rows = [{name: getattr(event, name) for name in _OUTBOX_COLUMNS} for event in events]
+        await tx.execute(insert(event_outbox), rows)
 
 
 async def sequence_events(tx: AsyncConnection) -> int:
@@ -106,8 +115,8 @@ async def has_staged_events(reading: AsyncConnection) -> bool:
 
 async def read_page(reading: AsyncConnection, after: int, limit: int) -> list[LogEntry]:
     """Read the entries strictly after a position, in order."""
-    result = await reading.execute(_PAGE.where(event_log.c.position > after).limit(limit))
-    return [LogEntry._make(row) for row in result]
+    result = await reading.execute(_PAGE, {"after": after, "most": limit})
+    return [LogEntry(*row) for row in result.all()]
 
 
 async def read_head(reading: AsyncConnection) -> LogHead:
