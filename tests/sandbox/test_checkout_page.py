@@ -139,7 +139,7 @@ async def test_many_items_are_folded_and_unfold_without_a_script(opened: Opened,
 
 async def test_on_a_phone_the_refusal_is_in_sight(opened: Opened, page: Page) -> None:
     await page.set_viewport_size({"width": 360, "height": 640})
-    await opened(course())
+    await opened(course(line_items=_items("usd", 4900) * 5))
     await page.get_by_role("button", name="Decline a card").click()
     alert = await page.get_by_role("alert").bounding_box()
     assert alert is not None
