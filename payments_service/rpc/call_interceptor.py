@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import structlog
@@ -108,14 +108,17 @@ class CallInterceptor:
     async def _around(self, method: str, context: Context, work: Callable[[Call, _Record], Awaitable[R]]) -> R:
         record = _Record(method, time.perf_counter())
         try:
-            return await work(self._admit(record, context), record)
+            answer = await work(self._admit(record, context), record)
         except Exception as error:  # whatever is raised becomes a status
-            await _abort(context, _refused(record, error))
+            refusal = _refused(record, error)
+            _write_line(record)
+            await context.abort_with_status(rpc_status.to_status(refusal.status))
         except BaseException:
             record.code = grpc.StatusCode.CANCELLED
-            raise
-        finally:
             _write_line(record)
+            raise
+        _write_line(record)
+        return answer
 
     def _admit(self, record: _Record, context: Context) -> Call:
         credentials = _credentials(context)
@@ -151,10 +154,6 @@ def _refused(record: _Record, error: Exception) -> Refusal:
         record.order_id = record.order_id or error.metadata.get("order_id", "")
     record.error, record.code, record.reason = error, refusal.code, refusal.reason
     return refusal
-
-
-async def _abort(context: Context, refusal: Refusal) -> NoReturn:
-    await context.abort_with_status(rpc_status.to_status(refusal.status))
 
 
 def _write_line(record: _Record) -> None:

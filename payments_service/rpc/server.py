@@ -45,6 +45,9 @@ CHANNEL_OPTIONS = (
     ("grpc.http2.ping_timeout_ms", 5_000),  # without it a dead client is noticed after 70 s
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # What a client that never reads leaves behind goes with its connection; the grace is longer than a stream lives.
+    ("grpc.max_connection_age_ms", 60 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 40 * 60_000),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_send_message_length", MESSAGE_BYTES),
 )
