@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .bridge_driver import Driver, Inbox, NotedWaker, make_template, open_driver, open_inbox
+from .buyer import Buyer, open_buyer
 
 
 @pytest.fixture(scope="session")
@@ -33,4 +34,10 @@ def waker() -> NotedWaker:
 @pytest.fixture
 async def driver(inbox: Inbox, waker: NotedWaker) -> AsyncIterator[Driver]:
     async with open_driver(inbox, waker) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def buyer(tmp_path: Path) -> AsyncIterator[Buyer]:
+    async with open_buyer(tmp_path) as opened:
         yield opened
