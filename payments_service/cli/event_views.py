@@ -16,6 +16,8 @@ from payments_service.contract.pb.payments.v1.stripe_event_pb2 import StripeEven
 
 _STATE_PREFIXES = ("PAYMENT_STATE_", "FULFILLMENT_STATE_", "SUBSCRIPTION_STATE_", "STATE_")
 _TYPE_WIDTH = 22
+_FOR_THE_OWNER = frozenset({FulfillmentEvent.TYPE_FULFILLMENT_REQUESTED, FulfillmentEvent.TYPE_FULFILLMENT_FAILED})
+"""Events to which somebody answers by the fulfillment's id."""
 
 
 def show_stripe_events(console: Console, events: Iterable[StripeEvent], now: datetime) -> None:
@@ -34,7 +36,13 @@ def show_stripe_events(console: Console, events: Iterable[StripeEvent], now: dat
 def show_changes(console: Console, changes: Sequence[Change], *, matched: int, dry_run: bool) -> None:
     """Show what a replay changed or would change, before beside after."""
     if changes:
-        columns = (Column("Event", fixed=True), Column("Field"), Column("Before"), Column("After"))
+        columns = (
+            Column("Event", fixed=True),
+            Column("Order", fixed=True, from_width=140),
+            Column("Field"),
+            Column("Before"),
+            Column("After"),
+        )
         print_table(console, columns, _change_rows(changes))
         console.print()
     what = f"{_count(matched, 'event')} replayed: {_count(len(changes), 'field')} changed."
@@ -67,24 +75,37 @@ def show_status(console: Console, status: GetStatusResponse, now: datetime) -> N
     )
 
 
-def event_line(event: FulfillmentEvent, now: datetime) -> Text:
-    """Write one event of the stream on one line."""
+def event_text(event: FulfillmentEvent, now: datetime, *, one_line: bool) -> Text:
+    """Write one event of the stream: what happened to what, then the ids to go on with."""
     kind = painted(word(FulfillmentEvent.Type, event.type))
     kind.pad_right(max(_TYPE_WIDTH - len(kind), 0))
-    time = clock_text(from_timestamp(event.occur_time), now)
-    return Text.assemble((time, "dim"), "  ", kind, "  ", clean("  ".join(filter(None, _particulars(event)))))
+    time = Text(clock_text(from_timestamp(event.occur_time), now), style="dim")
+    gap = "  " if one_line else "\n" + " " * (len(time) + 2)
+    references = [(gap + _joined(line), "dim") for line in _references(event)]
+    return Text.assemble(time, "  ", kind, "  ", _joined(_matter(event)), *references)
 
 
-def _particulars(event: FulfillmentEvent) -> Iterator[str]:
+def _matter(event: FulfillmentEvent) -> Iterator[str]:
     if event.HasField("unclaimed"):
-        yield from (event.unclaimed.stripe_type, event.unclaimed.stripe_event_id, event.unclaimed.reason)
+        yield event.unclaimed.stripe_type
         return
-    yield event.order_id
-    yield f"{purchase_text(event.order.purchase)} for {event.order.user_id} of {event.organization_id}"
-    yield money_text(event.order.total.currency_code, event.order.total.minor_units)
-    if event.HasField("fulfillment"):
-        yield event.fulfillment.fulfillment_id
-        yield event.fulfillment.last_error
+    yield purchase_text(event.order.purchase)
+    money = event.refund.amount if event.HasField("refund") else event.order.total
+    yield money_text(money.currency_code, money.minor_units)
+
+
+def _references(event: FulfillmentEvent) -> Iterator[Iterable[str]]:
+    """Give lines of ids, each short enough for a narrow terminal."""
+    if event.HasField("unclaimed"):
+        yield event.unclaimed.stripe_event_id, event.unclaimed.reason
+        return
+    yield event.order_id, f"{event.order.user_id} of {event.organization_id}"
+    if event.type in _FOR_THE_OWNER:
+        yield event.fulfillment.fulfillment_id, event.fulfillment.last_error
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return clean("  ".join(filter(None, texts)))
 
 
 def _stripe_event_row(event: StripeEvent, now: datetime, stacked: bool) -> list[Text | str]:
@@ -104,9 +125,10 @@ def _stripe_event_row(event: StripeEvent, now: datetime, stacked: bool) -> list[
 def _change_rows(changes: Iterable[Change]) -> Iterator[list[Text | str]]:
     shown = ""
     for change in changes:
-        event = "" if change.stripe_event_id == shown else change.stripe_event_id
+        first = change.stripe_event_id != shown
         shown = change.stripe_event_id
-        yield [event, plain(change.field), _value(change.before), _value(change.after)]
+        named = [change.stripe_event_id, change.order_id] if first else ["", ""]
+        yield [*named, plain(change.field), _value(change.before), _value(change.after)]
 
 
 def _value(text: str) -> Text:

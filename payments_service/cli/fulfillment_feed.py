@@ -19,7 +19,7 @@ from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsS
 from payments_service.errors import CallFailedError
 
 FIRST_RESPONSE = 10.0
-FIRST_DELAY, LONGEST_DELAY = 0.25, 15.0
+FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0
 MISSED_HEARTBEATS = 3
 PASSING = frozenset(
     {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN"}
@@ -66,7 +66,7 @@ class FulfillmentFeed:
             call = PaymentsStub(channel).StreamFulfillments(self._request, metadata=call_metadata(self._target))
             patience = FIRST_RESPONSE
             while (response := await self._read(call, patience)) is not None:
-                self._opened, self._failures = True, 0
+                self._connected()
                 if response.HasField("opened"):
                     heartbeat = response.opened.heartbeat_interval.ToTimedelta().total_seconds()
                     patience = max(heartbeat * MISSED_HEARTBEATS, FIRST_RESPONSE)
@@ -74,6 +74,11 @@ class FulfillmentFeed:
                     self._asked_delay = response.draining.reconnect_delay.ToTimedelta().total_seconds()
                 yield response
         raise CallFailedError("The service ended the stream.", status=grpc.StatusCode.UNAVAILABLE.name, reason="")
+
+    def _connected(self) -> None:
+        if self._failures:
+            self._notice("Connected again: going on after the last event.")
+        self._opened, self._failures = True, 0
 
     async def _read(self, call: Stub, patience: float) -> StreamFulfillmentsResponse | None:
         try:
@@ -90,10 +95,11 @@ class FulfillmentFeed:
         """Wait before the next try, longer each time and never exactly as long as others do."""
         if not self._opened or error.metadata["status"] not in PASSING:
             raise error
+        if not self._failures:
+            self._notice(f"{error.message} Trying again until it answers.")
         ceiling = min(FIRST_DELAY * 2 ** min(self._failures, 10), LONGEST_DELAY)
         delay = self._asked_delay + ceiling * (0.5 + self._chance() / 2)
         self._failures, self._asked_delay = self._failures + 1, 0.0
-        self._notice(f"{error.message} Going on from the last event in {delay:.1f} s.")
         await asyncio.sleep(delay)
 
 

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from payments_service.cli.money_text import money_text
 from payments_service.cli.plain_words import order_state, painted, purchase_text, word
-from payments_service.cli.terminal import Column, print_facts, print_table
-from payments_service.cli.time_text import clock_text, from_timestamp, relative_text, span_text
+from payments_service.cli.terminal import Column, clean, print_facts, print_table
+from payments_service.cli.time_text import clock_text, from_timestamp, pause_text, relative_text
 from payments_service.contract.pb.payments.v1.entitlement_pb2 import Entitlement
 from payments_service.contract.pb.payments.v1.operations_pb2 import TimelineEntry
 from payments_service.contract.pb.payments.v1.order_pb2 import (
@@ -34,10 +34,12 @@ def show_checkout(console: Console, order: Order, checkout_url: str, now: dateti
             ("State", order_state(order)),
             ("Sells", f"{purchase_text(order.purchase)} to {order.user_id} of {order.organization_id}"),
             ("Total", _money(order.total)),
-            ("Pay at", Text(checkout_url, style="bold cyan")),
             ("Expires", relative_text(from_timestamp(order.expire_time), now) if checkout_url else ""),
         ],
     )
+    if checkout_url:
+        console.print("\nPay here:")
+        console.print(Text(clean(checkout_url), style="bold cyan"), soft_wrap=True)
 
 
 def show_orders(console: Console, orders: Iterable[Order], now: datetime) -> None:
@@ -173,7 +175,7 @@ def _timeline_rows(entries: Iterable[TimelineEntry], now: datetime, *, narrow: b
     before: datetime | None = None
     for entry in entries:
         time = from_timestamp(entry.time)
-        after = "" if before is None or time is None else f"+{span_text(time - before)}"
+        after = "" if before is None or time is None else f"+{pause_text(time - before)}"
         before = time or before
         what = (
             Text.assemble(entry.summary, "\n", (entry.reference, "dim"))

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from payments_service.cli.call_target import call_target
-from payments_service.cli.event_views import event_line
+from payments_service.cli.event_views import event_text
 from payments_service.cli.fulfillment_feed import FulfillmentFeed
 from payments_service.cli.option_types import EventTypeWord
 from payments_service.cli.plain_words import numbers, purchase_type
@@ -28,6 +28,8 @@ from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import (
     StreamFulfillmentsResponse,
 )
 from payments_service.settings import read_settings
+
+ONE_LINE_WIDTH = 140
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ class StreamTail:
         if self._options.as_json:
             print_json_line(event)
         else:
-            self._console.print(event_line(event, datetime.now(UTC)), soft_wrap=True)
+            text = event_text(event, datetime.now(UTC), one_line=self._console.width >= ONE_LINE_WIDTH)
+            self._console.print(text, soft_wrap=True)
 
 
 def _decoded(text: str) -> bytes:

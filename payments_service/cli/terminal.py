@@ -57,7 +57,7 @@ def json_text(message: Message, *, indent: int | None) -> str:
 
 
 def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[Text | str]]) -> None:
-    """Print rows under their titles, with the columns that the width allows."""
+    """Print rows under their titles, with the columns that the width allows; nothing where there are none."""
     shown = [number for number, column in enumerate(columns) if column.from_width <= console.width]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     for number in shown:
@@ -67,7 +67,8 @@ def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequ
         )
     for row in rows:
         table.add_row(*(_cell(row[number]) for number in shown))
-    console.print(table)
+    if table.row_count:
+        _print(console, table)
 
 
 def print_facts(console: Console, facts: Iterable[tuple[str, Text | str]]) -> None:
@@ -78,12 +79,22 @@ def print_facts(console: Console, facts: Iterable[tuple[str, Text | str]]) -> No
     for name, value in facts:
         if value:
             table.add_row(name, _cell(value))
-    console.print(table)
+    _print(console, table)
 
 
 def clean(text: str) -> str:
     """Replace what is not printable; line breaks become blanks."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _print(console: Console, table: Table) -> None:
+    """Print a table; without the blanks at the ends of lines where a program reads it."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as capture:
+        console.print(table)
+    console.file.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
 def _cell(value: Text | str) -> Text:

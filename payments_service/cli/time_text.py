@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_UNITS = ((86_400, 2, "d"), (3_600, 1, "h"), (60, 1, "min"), (1, 1, "s"))
+"""Seconds, and from how many of them on a unit is used."""
 
 
 def from_timestamp(timestamp: Timestamp) -> datetime | None:
@@ -26,12 +27,20 @@ def relative_text(time: datetime | None, now: datetime) -> str:
 
 
 def span_text(span: timedelta) -> str:
-    """Write a span by its largest unit, rounded: a checkout of 24 h does not read as 23 h a moment later."""
+    """Write a span by one unit, rounded: a checkout of 24 h does not read as 23 h a moment later."""
     seconds = span.total_seconds()
-    for size, unit in _UNITS:
-        if round(seconds / size) >= 1 and seconds >= size * 0.99:
+    for size, least, unit in _UNITS:
+        if seconds >= size * (least - 0.01):
             return f"{round(seconds / size)} {unit}"
     return "0 s"
+
+
+def pause_text(span: timedelta) -> str:
+    """Write how long after another thing something happened; most follow within milliseconds."""
+    seconds = span.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else span_text(span)
 
 
 def clock_text(time: datetime | None, now: datetime) -> str:
