@@ -46,7 +46,7 @@ def list_stripe_events(query: EventQuery, *, as_json: bool) -> None:
         print_json(response)
     else:
         show_stripe_events(output(), response.stripe_events, datetime.now(UTC))
-        show_more(response, "stripe_events")
+        show_more(response, len(response.stripe_events), "events")
 
 
 def replay_stripe_events(

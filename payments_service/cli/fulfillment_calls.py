@@ -46,7 +46,7 @@ def list_entitlements(query: EntitlementQuery, *, as_json: bool) -> None:
         print_json(response)
     else:
         show_entitlements(output(), response.entitlements, datetime.now(UTC))
-        show_more(response, "entitlements")
+        show_more(response, len(response.entitlements), "entitlements")
 
 
 def complete_fulfillment(fulfillment_id: str, results: Sequence[str], generation: int, *, as_json: bool) -> None:

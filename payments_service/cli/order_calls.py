@@ -67,7 +67,7 @@ def list_orders(query: OrderQuery, *, as_json: bool) -> None:
         print_json(response)
     else:
         show_orders(output(), response.orders, datetime.now(UTC))
-        show_more(response, "orders")
+        show_more(response, len(response.orders), "orders")
 
 
 def get_order(key: str, *, refresh: bool, as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """Fetches as many pages as a person asked for, and says where there is more."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -44,10 +43,9 @@ def collect_pages(
     return result
 
 
-def show_more(page: Page, items: str) -> None:
-    """Say how to see what the last page left."""
-    shown: Sequence[Message] = getattr(page, items)
+def show_more(page: Page, shown: int, noun: str) -> None:
+    """Say how to see what the last page left, or that there was nothing."""
     if page.next_page_token:
-        notices().print(f"There are more {items}: --limit {2 * len(shown)} shows the next ones too.", style="dim")
+        notices().print(f"There are more {noun}: --limit {2 * shown} shows the next ones too.", style="dim")
     elif not shown:
-        notices().print(f"There are no such {items}.", style="dim")
+        notices().print(f"There are no such {noun}.", style="dim")

@@ -57,6 +57,10 @@ def _text(value: Any) -> str:  # noqa: ANN401  # whatever a setting is
             return ""
         case SecretStr():
             return _masked(value.get_secret_value())
+        case bool():
+            return str(int(value))
+        case float():
+            return f"{value:g}"
         case tuple():
             return ", ".join(_text(each) for each in value)
         case _:
