@@ -21,6 +21,10 @@ help: ## Show this list
 .PHONY: setup
 setup: .venv/.done ## Make .venv with the locked dependencies
 
+.PHONY: run
+run: setup ## Start all of it: gRPC, webhook bridge, actors, sandbox Stripe
+	@$(BIN)/payments up
+
 ##@ Work on it
 
 .PHONY: test
