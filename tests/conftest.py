@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -47,10 +47,27 @@ def postgres(postgres_servers: PostgresServers) -> PostgresServer:
 async def database_url(
     request: pytest.FixtureRequest, tmp_path: Path, postgres_servers: PostgresServers
 ) -> AsyncIterator[str]:
-    """Give the URL of an empty database with the schema in it."""
-    kind, _, major = str(request.param).partition("-")
+    """Give the URL of an empty database, on PostgreSQL with the schema in it already."""
+    async with _new_database(request.param, tmp_path, postgres_servers, migrated=True) as url:
+        yield url
+
+
+@pytest.fixture(params=DATABASES)
+async def blank_database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_servers: PostgresServers
+) -> AsyncIterator[str]:
+    """Give the URL of a database without a schema."""
+    async with _new_database(request.param, tmp_path, postgres_servers, migrated=False) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _new_database(
+    name: str, folder: Path, postgres_servers: PostgresServers, *, migrated: bool
+) -> AsyncIterator[str]:
+    kind, _, major = name.partition("-")
     if kind == "sqlite":
-        yield f"sqlite+aiosqlite:///{tmp_path}/payments.db"
+        yield f"sqlite+aiosqlite:///{folder}/payments.db"
         return
-    async with postgres_servers.of(major).new_database() as url:
+    async with postgres_servers.of(major).new_database(migrated=migrated) as url:
         yield url
