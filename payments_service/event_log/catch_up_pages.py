@@ -59,11 +59,8 @@ class CatchUpPages:
         self._flights.clear()
 
     async def close(self) -> None:
-        """Stop what is being read; whoever waits for it is cancelled."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        """Wait for what is being read: a read that is cut off takes its connection with it."""
+        await asyncio.gather(*self._flights.values(), return_exceptions=True)
 
     def _flight(self, number: int) -> asyncio.Task[Page]:
         task = self._flights.get(number)

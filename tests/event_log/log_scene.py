@@ -22,7 +22,7 @@ from payments_service.contract.pb.payments.v1.order_pb2 import Order
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
 from payments_service.event_log.sequencer import Sequencer
 from payments_service.event_log.stream_surroundings import StreamLimits
-from payments_service.event_log.tailer import Tailer
+from payments_service.event_log.tailer import DEFAULT_BOUNDS, Tailer, TailerBounds
 from payments_service.scope import EVERYTHING, Caller, Scope
 from payments_service.storage.database import Database, open_database
 from payments_service.storage.log_rows import OutboxEvent, append_events
@@ -110,6 +110,7 @@ class StreamReader:
     responses: list[StreamFulfillmentsResponse] = field(default_factory=list)
 
     async def next(self) -> StreamFulfillmentsResponse:
+        """Read one response."""
         response = StreamFulfillmentsResponse.FromString(await anext(self.stream))
         self.responses.append(response)
         return response
@@ -127,14 +128,17 @@ class StreamReader:
 
     @property
     def events(self) -> list[FulfillmentEvent]:
+        """All events so far."""
         return [event for response in self.responses for event in response.events]
 
     @property
     def signals(self) -> list[str]:
+        """The names of all signals so far."""
         return [signal for response in self.responses if (signal := response.WhichOneof("signal"))]
 
     @property
     def cursor(self) -> bytes:
+        """Where to resume."""
         return self.responses[-1].cursor
 
 
@@ -162,11 +166,17 @@ async def make_log(path: Path) -> None:
 
 
 @asynccontextmanager
-async def open_scene(path: Path, *, limits: StreamLimits | None = None, sequencers: int = 1) -> AsyncIterator[Scene]:
+async def open_scene(
+    path: Path,
+    *,
+    limits: StreamLimits | None = None,
+    bounds: TailerBounds = DEFAULT_BOUNDS,
+    sequencers: int = 1,
+) -> AsyncIterator[Scene]:
     """Run the log of a file as a process does."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(f"sqlite+aiosqlite:///{path}"))
-        tailer = Tailer(database)
+        tailer = Tailer(database, bounds)
         head = await tailer.open()
         sequencer = Sequencer(database, tailer.hint)
         streams = FulfillmentStreams(database, tailer, lambda: datetime.now(UTC), limits=limits)

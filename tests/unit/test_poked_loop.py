@@ -1,8 +1,9 @@
 """A loop goes on whatever its step raises, says so, and does not spin."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from structlog.testing import capture_logs
 
@@ -11,7 +12,7 @@ from payments_service.event_log.poked_loop import PokedLoop
 
 
 @asynccontextmanager
-async def running(step: Callable[[bool], Awaitable[None]], tick: float) -> AsyncIterator[PokedLoop]:
+async def running(step: Callable[[bool], Coroutine[Any, Any, None]], tick: float) -> AsyncIterator[PokedLoop]:
     loop = PokedLoop("test", step, tick)
     task = asyncio.create_task(loop.run())
     try:
@@ -84,3 +85,23 @@ async def test_a_poke_during_a_failure_is_not_lost() -> None:
             await done.wait()
 
     assert seen == [True, True]
+
+
+async def test_a_loop_that_is_cancelled_finishes_its_step_first() -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    ended = False
+
+    async def step(_: bool) -> None:
+        nonlocal ended
+        begun.set()
+        await may_end.wait()
+        ended = True
+
+    task = asyncio.create_task(PokedLoop("test", step, 3600).run())
+    await begun.wait()
+    task.cancel()
+    may_end.set()
+    with suppress(asyncio.CancelledError):
+        await task
+
+    assert ended
