@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
 BIN := .venv/bin
-SOURCES := payments_service webhook_bridge stripe_sandbox tools tests
+SOURCES := payments_service webhook_bridge stripe_sandbox clients tools tests
 
 ##@ Use
 
@@ -9,15 +9,21 @@ SOURCES := payments_service webhook_bridge stripe_sandbox tools tests
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.done: pyproject.toml requirements/locked.txt
+.venv/.done: pyproject.toml requirements/locked.txt requirements/client-oldest.txt clients/python/pyproject.toml
 	$(PYTHON) -m venv .venv || python3 -m venv .venv
 	$(BIN)/pip install --quiet uv==0.13.9
 	$(BIN)/uv pip sync --quiet --require-hashes requirements/locked.txt
-	$(BIN)/uv pip install --quiet --no-deps --editable .
+	$(BIN)/uv pip install --quiet --no-deps --editable . --editable clients/python
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/client-oldest
+	$(BIN)/uv pip sync --quiet --require-hashes --python .venv/client-oldest/bin/python requirements/client-oldest.txt
 	@touch $@
 
 .PHONY: setup
 setup: .venv/.done ## Make .venv with the locked dependencies
+
+.PHONY: run
+run: setup ## Start all of it: gRPC, webhook bridge, actors, sandbox Stripe
+	@$(BIN)/payments up
 
 ##@ Work on it
 
@@ -43,10 +49,16 @@ lint: setup ## Check style, types, the directions of imports, and the contract
 proto: setup ## Generate the stubs of the contract
 	$(BIN)/python tools/generate_contract.py
 
+.PHONY: client
+client: setup ## Build the Python client's wheel into dist/
+	$(BIN)/uv build --quiet --wheel --out-dir dist clients/python
+
 .PHONY: lock
 lock: setup ## Choose the dependencies' versions anew
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 		--no-emit-index-url --all-extras pyproject.toml --output-file requirements/locked.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
+		--no-emit-index-url requirements/client-oldest.in --output-file requirements/client-oldest.txt
 
 .PHONY: check
 check: lint test ## All that CI checks

@@ -3,6 +3,7 @@
 Nothing else reads the environment; an error names the variable and says what to write there.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -73,7 +74,9 @@ class Settings(BaseSettings):
         text = str(value)
         for plain, driver in _ASYNC_DRIVERS.items():
             if text.startswith(f"{plain}:"):
-                return driver + text.removeprefix(plain)
+                text = driver + text.removeprefix(plain)
+        if not _DATABASE_URL.fullmatch(text):  # the value may hold a password, so the error does not repeat it
+            raise ValueError("write sqlite:///path/to/file, or postgresql://user:password@host:port/name")
         return text
 
     @field_validator("stripe_api_base")
@@ -122,6 +125,10 @@ _ASYNC_DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+_DATABASE_URL = re.compile(
+    r"(?:sqlite\+aiosqlite|postgresql\+asyncpg)://"
+    r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]*)(?::\d+)?(?:[/?].*)?"
+)
 
 
 def split_address(address: str) -> tuple[str, int]:

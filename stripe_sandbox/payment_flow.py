@@ -4,11 +4,12 @@ Every function runs inside the caller's transaction and refuses a session in the
 """
 
 from stripe_sandbox.account import SandboxAccount
+from stripe_sandbox.invoice_object import make_invoice
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.line_items import line_items_of
 from stripe_sandbox.payment_objects import make_charge, make_payment_intent
 from stripe_sandbox.session_object import KIND, customer_details, shown_session
-from stripe_sandbox.subscription_objects import make_customer, make_invoice, make_subscription
+from stripe_sandbox.subscription_objects import make_customer, make_subscription
 
 PLAN = "payment_plan"
 BUYER = "buyer@example.com"

@@ -4,6 +4,23 @@ from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id
 from stripe_sandbox.session_rules import kept_metadata
 
+# What these hold where the sandbox has nothing to say.
+_EMPTY_INTENT = (
+    "application", "application_fee_amount", "automatic_payment_methods", "canceled_at", "cancellation_reason",
+    "customer_account", "excluded_payment_method_types", "last_payment_error", "latest_charge", "next_action",
+    "on_behalf_of", "payment_method", "payment_method_configuration_details", "processing", "review", "source",
+    "transfer_data",
+)  # fmt: skip
+_ECHOED = (
+    "description", "receipt_email", "setup_future_usage", "shipping", "statement_descriptor",
+    "statement_descriptor_suffix", "transfer_group",
+)  # fmt: skip
+_EMPTY_CHARGE = (
+    "application", "application_fee", "application_fee_amount", "failure_balance_transaction", "failure_code",
+    "failure_message", "on_behalf_of", "receipt_number", "receipt_url", "review", "shipping", "source",
+    "source_transfer", "statement_descriptor", "statement_descriptor_suffix", "transfer_data", "transfer_group",
+)  # fmt: skip
+
 
 def make_payment_intent(session: JsonObject, data: JsonObject, method: str, now: int) -> JsonObject:
     """Build the intent of a session's payment, before its money has moved."""
@@ -11,95 +28,53 @@ def make_payment_intent(session: JsonObject, data: JsonObject, method: str, now:
     return {
         "id": intent_id,
         "object": "payment_intent",
+        **dict.fromkeys(_EMPTY_INTENT),
+        **{name: data.get(name) for name in _ECHOED},
         "amount": session["amount_total"],
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
         "amount_received": 0,
-        "application": None,
-        "application_fee_amount": None,
-        "automatic_payment_methods": None,
-        "canceled_at": None,
-        "cancellation_reason": None,
         "capture_method": "automatic_async",
         "client_secret": f"{intent_id}_secret_{new_object_id('x')[2:]}",
         "confirmation_method": "automatic",
         "created": now,
         "currency": session["currency"],
         "customer": session["customer"],
-        "customer_account": None,
-        "description": data.get("description"),
-        "excluded_payment_method_types": None,
-        "last_payment_error": None,
-        "latest_charge": None,
         "livemode": False,
         "metadata": kept_metadata(data),
-        "next_action": None,
-        "on_behalf_of": None,
-        "payment_method": None,
-        "payment_method_configuration_details": None,
         "payment_method_options": {},
         "payment_method_types": [method],
-        "processing": None,
-        "receipt_email": data.get("receipt_email"),
-        "review": None,
-        "setup_future_usage": data.get("setup_future_usage"),
-        "shipping": data.get("shipping"),
-        "source": None,
-        "statement_descriptor": data.get("statement_descriptor"),
-        "statement_descriptor_suffix": data.get("statement_descriptor_suffix"),
         "status": "requires_payment_method",
-        "transfer_data": None,
-        "transfer_group": data.get("transfer_group"),
     }
 
 
 def make_charge(intent: JsonObject, details: JsonObject | None, status: str, now: int) -> JsonObject:
     """Build a charge; the intent's metadata are copied to it once, as Stripe does."""
-    paid = status == "succeeded"
-    method = intent["payment_method_types"][0]
+    paid, method = status == "succeeded", intent["payment_method_types"][0]
+    copied = ("amount", "currency", "customer", "description", "receipt_email")
     return {
         "id": new_object_id("ch" if method == "card" else "py"),
         "object": "charge",
-        "amount": intent["amount"],
+        **dict.fromkeys(_EMPTY_CHARGE),
+        **{name: intent[name] for name in copied},
         "amount_captured": intent["amount"] if status != "failed" else 0,
         "amount_refunded": 0,
-        "application": None,
-        "application_fee": None,
-        "application_fee_amount": None,
         "balance_transaction": new_object_id("txn") if paid else None,
         "billing_details": _billing(details),
         "calculated_statement_descriptor": "SANDBOX",
         "captured": status != "failed",
         "created": now,
-        "currency": intent["currency"],
-        "customer": intent["customer"],
-        "description": intent["description"],
         "disputed": False,
-        "failure_balance_transaction": None,
-        "failure_code": None,
-        "failure_message": None,
         "fraud_details": {},
         "livemode": False,
         "metadata": dict(intent["metadata"]),
-        "on_behalf_of": None,
         "outcome": _outcome(status),
         "paid": paid,
         "payment_intent": intent["id"],
         "payment_method": intent["payment_method"] or new_object_id("pm"),
         "payment_method_details": _method_details(method),
-        "receipt_email": intent["receipt_email"],
-        "receipt_number": None,
-        "receipt_url": None,
         "refunded": False,
-        "review": None,
-        "shipping": None,
-        "source": None,
-        "source_transfer": None,
-        "statement_descriptor": None,
-        "statement_descriptor_suffix": None,
         "status": status,
-        "transfer_data": None,
-        "transfer_group": None,
     }
 
 

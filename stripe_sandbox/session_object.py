@@ -12,56 +12,56 @@ _EMPTY = (
     "consent_collection", "currency_conversion", "customer_account", "customer_details", "invoice", "locale",
     "origin_context", "payment_intent", "payment_link", "payment_method_collection", "permissions", "recovered_from",
     "setup_intent", "shipping_address_collection", "shipping_cost", "submit_type", "subscription", "wallet_options",
-    "after_expiration", "payment_method_configuration_details", "integration_identifier",
+    "after_expiration", "payment_method_configuration_details", "integration_identifier", "cancel_url",
+    "client_reference_id", "customer_email", "saved_payment_method_options", "success_url", "url",
 )  # fmt: skip
 _ECHOED = (
     "allow_promotion_codes", "billing_address_collection", "locale", "submit_type", "integration_identifier",
-    "origin_context", "payment_method_collection", "shipping_address_collection",
+    "origin_context", "payment_method_collection", "cancel_url", "client_reference_id", "customer_email", "success_url",
 )  # fmt: skip
 
 
 def make_session(parameters: JsonObject, items: list[JsonObject], customer: str | None, now: int) -> JsonObject:
     """Build an open session; its payment intent or subscription comes with the payment, as in Stripe."""
-    total = sum(item["amount_total"] for item in items)
-    mode = parameters["mode"]
-    session: JsonObject = {
+    total, mode = sum(item["amount_total"] for item in items), parameters["mode"]
+    return {
         "id": new_object_id("cs"),
         "object": KIND,
         **dict.fromkeys(_EMPTY),
         **{name: parameters[name] for name in _ECHOED if name in parameters},
-        "adaptive_pricing": {"enabled": False},
+        **_fixed(),
         "amount_subtotal": total,
         "amount_total": total,
         "automatic_tax": _automatic_tax((parameters.get("automatic_tax") or {}).get("enabled", False)),
-        "cancel_url": parameters.get("cancel_url"),
-        "client_reference_id": parameters.get("client_reference_id"),
         "created": now,
         "currency": items[0]["currency"],
-        "custom_fields": [],
-        "custom_text": dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
         "customer": customer,
         "customer_creation": _customer_creation(parameters),
-        "customer_email": parameters.get("customer_email"),
-        "discounts": [],
         "expires_at": parameters.get("expires_at", now + DAY),
         "invoice_creation": _invoice_creation() if mode == "payment" else None,
-        "livemode": False,
-        "managed_payments": {"enabled": False},
         "metadata": kept_metadata(parameters),
         "mode": mode,
-        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
         "payment_method_types": _payment_method_types(parameters),
         "payment_status": "unpaid" if total else "no_payment_required",
-        "phone_number_collection": {"enabled": False},
-        "saved_payment_method_options": None,
-        "shipping_options": [],
         "status": "open",
-        "success_url": parameters["success_url"],
+    }
+
+
+def _fixed() -> JsonObject:
+    """Give what is the same in every session of the sandbox."""
+    return {
+        "adaptive_pricing": {"enabled": False},
+        "custom_fields": [],
+        "custom_text": dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
+        "discounts": [],
+        "livemode": False,
+        "managed_payments": {"enabled": False},
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "phone_number_collection": {"enabled": False},
+        "shipping_options": [],
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": "hosted_page",
-        "url": None,
     }
-    return session
 
 
 def shown_session(session: JsonObject, base_url: str) -> JsonObject:

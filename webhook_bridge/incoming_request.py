@@ -1,6 +1,7 @@
 """One HTTP request as the endpoints see it: its body is read once, whole, and never beyond a cap."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -9,6 +10,8 @@ from payments_service.errors import PaymentsError
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Scope = MutableMapping[str, Any]
 MAX_QUERY = 2_048
+REFUSAL = "bridge.refusal"
+"""Under this name the connection notes in a request's state what it answered in the application's place."""
 
 
 class BodyTooLargeError(PaymentsError):
@@ -17,6 +20,11 @@ class BodyTooLargeError(PaymentsError):
 
 class ClientGoneError(PaymentsError):
     """Raised when a client left, or was cut off, before its body was complete: there is nobody to answer."""
+
+    def __init__(self, message: str, status: HTTPStatus | None = None) -> None:
+        """Keep what the connection has answered already."""
+        super().__init__(message)
+        self.status = status
 
 
 class IncomingRequest:
@@ -58,13 +66,17 @@ class IncomingRequest:
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise ClientGoneError("The client left before its request was complete.")
+                raise self._gone()
             parts.append(message["body"])
             left -= len(parts[-1])
             if left < 0:
                 raise _too_large(cap)
             more = message["more_body"]
         return b"".join(parts)
+
+    def _gone(self) -> ClientGoneError:
+        status, message = self._scope["state"].get(REFUSAL, (None, "The client left before its request was complete."))
+        return ClientGoneError(message, status)
 
     def _announced(self) -> int:
         text = self.header(b"content-length")

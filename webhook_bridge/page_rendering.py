@@ -49,15 +49,15 @@ class PageRenderer:
 
     def order(self, order: Order, progress: Progress, visit: Visit) -> Answer:
         """Show how far an order is, and what it costs."""
-        moving = progress in MOVING
+        text, moving = ORDER_TEXTS[progress], progress in MOVING
         reload = visit.reload_seconds(slow=progress is Progress.AWAITING_BANK) if moving else None
         return self._page(
             HTTPStatus.OK,
-            ORDER_TEXTS[progress],
+            text,
             visit=visit,
             reload=reload,
             reload_by_hand=moving and reload is None,
-            total=price_text(order.total) if order.HasField("total") else "",
+            total=price_text(order.total) if order.HasField("total") and text.steps_done else "",
             test_mode=not order.livemode,
         )
 

@@ -26,7 +26,7 @@ class PageText:
     """How many of STEPS are behind the buyer; None where there is no path to show."""
 
 
-STEPS = ("Order placed", "Payment received", "Order ready")
+STEPS = ("Order placed", "Payment", "Order ready")
 
 ORDER_TEXTS = {
     Progress.PROCESSING: PageText(
@@ -45,7 +45,7 @@ ORDER_TEXTS = {
     Progress.PAID: PageText(
         Tone.GOOD,
         "Payment received",
-        "Thank you. Your order is being prepared, and there is nothing more to do for you.",
+        "Thank you. Your order is being prepared, and there is nothing more for you to do.",
         steps_done=2,
     ),
     Progress.FULFILLED: PageText(

@@ -8,14 +8,17 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from webhook_bridge.answer import refusal
+from webhook_bridge.incoming_request import REFUSAL
 
 REQUEST_SECONDS = 8.0
 """From the first byte of a request to its last one, and from connecting to the first byte."""
 STOPPING_SECONDS = 2.0
 """What is left of that when the server stops."""
+LINGER_SECONDS = 1.0
+"""How long a refused client may go on sending into the void: closed at once, it would not get to read the refusal."""
 HEAD_BYTES = 64 * 1024
 # What strangers get wrong is answered, and not worth a line.
 _log = logging.getLogger(__name__)
@@ -25,15 +28,17 @@ _log.setLevel(logging.ERROR)
 class PatientProtocol(HttpToolsProtocol):
     """One connection; `_due` is when the client must have sent what it owes, None while it owes nothing."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # uvicorn's own affair
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, request_seconds: float, **kwargs: Any) -> None:  # noqa: ANN401  # uvicorn's own affair
+        super().__init__(**kwargs)
         self.logger = _log
+        self._request_seconds = request_seconds
         self._due: float | None = None
         self._receiving = False
         self._in_head = False
         self._head_bytes = 0
         self._stuck = False
         self._stopping = False
+        self._lingering = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -50,6 +55,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Expect the rest of whatever this begins, be it a request or noise between two."""
+        if self._lingering:
+            return
         self._expect_bytes()
         super().data_received(data)
         if self._in_head:
@@ -84,7 +91,7 @@ class PatientProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Finish what is under way: an answer always, a request if it comes soon."""
         self._stopping = True
-        if not self._receiving:
+        if self._lingering or not self._receiving:
             super().shutdown()
             return
         if not self._in_head:
@@ -94,7 +101,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _expect_bytes(self) -> None:
         if self._due is None:
-            self._due = self.loop.time() + REQUEST_SECONDS
+            self._due = self.loop.time() + self._request_seconds
 
     def _look(self) -> None:
         """Cut off who owes us bytes for too long, or does not take ours between two looks."""
@@ -102,6 +109,8 @@ class PatientProtocol(HttpToolsProtocol):
         if self._due is not None and self._due <= now:
             self._due = None
             self._cut_off()
+        if self._lingering:
+            return
         unread = self.transport.is_closing() or self.flow.write_paused
         if unread and self._stuck:
             self.transport.abort()
@@ -109,22 +118,41 @@ class PatientProtocol(HttpToolsProtocol):
         self._stuck = unread
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.call_at(self._due or now + REQUEST_SECONDS, self._look)
+        self._timer = self.loop.call_at(self._due or now + self._request_seconds, self._look)
 
     def _cut_off(self) -> None:
         if self._receiving:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"The request was not complete within {REQUEST_SECONDS:.0f} s.")
+            self._refuse(
+                HTTPStatus.REQUEST_TIMEOUT, f"The request was not complete within {self._request_seconds:g} s."
+            )
         else:
             self.transport.close()
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
-        """Answer without the application; where it has begun to answer, there is nothing more to say."""
-        if self.transport.is_closing():
+        """Answer in the application's place, and hang up."""
+        if self._lingering or self.transport.is_closing():
             return
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
+        cycle = self._refused_cycle()
+        if cycle is not None and cycle.response_started:
+            self.transport.abort()
+            return
+        if cycle is not None:
+            cycle.scope["state"][REFUSAL] = (status, message)
             cycle.disconnected = True
             cycle.message_event.set()
-        if cycle is None or cycle.response_complete or not cycle.response_started:
-            self.transport.write(refusal(status, message))
-        self.transport.close()
+        self.transport.write(refusal(status, message))
+        self._linger()
+
+    def _refused_cycle(self) -> RequestResponseCycle | None:
+        """Give the request that is refused; none where its head is not complete, or where it is noise."""
+        cycle: RequestResponseCycle | None = self.cycle
+        over = cycle is not None and cycle.response_complete and (self._in_head or not self._receiving)
+        return None if over else cycle
+
+    def _linger(self) -> None:
+        self._lingering = True
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import uvicorn
 
@@ -16,7 +17,7 @@ from payments_service.inbox.receiver import Clock, Receiver
 from payments_service.inbox.waker import Waker
 from webhook_bridge.application import BridgeApplication
 from webhook_bridge.health_endpoints import ReadinessEndpoint, answer_alive
-from webhook_bridge.patient_protocol import PatientProtocol
+from webhook_bridge.patient_protocol import REQUEST_SECONDS, PatientProtocol
 from webhook_bridge.return_pages import Orders, ReturnPages
 from webhook_bridge.webhook_endpoint import WebhookEndpoint
 
@@ -36,6 +37,7 @@ class BridgeConfig:
     host: str
     port: int
     webhook_secrets: Sequence[str] = field(repr=False)
+    request_seconds: float = REQUEST_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ async def open_bridge(
     )
     listener = _bind(config)
     bridge = Bridge(_url(config.host, listener.getsockname()[1]), readiness)
-    async with _serving(application, listener):
+    async with _serving(_uvicorn_config(application, config.request_seconds), listener):
         try:
             yield bridge
         finally:
@@ -83,8 +85,8 @@ class _EmbeddedServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serving(application: BridgeApplication, listener: socket.socket) -> AsyncIterator[None]:
-    server = _EmbeddedServer(_uvicorn_config(application))
+async def _serving(config: uvicorn.Config, listener: socket.socket) -> AsyncIterator[None]:
+    server = _EmbeddedServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started:
@@ -98,10 +100,10 @@ async def _serving(application: BridgeApplication, listener: socket.socket) -> A
         listener.close()
 
 
-def _uvicorn_config(application: BridgeApplication) -> uvicorn.Config:
+def _uvicorn_config(application: BridgeApplication, request_seconds: float) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        http=PatientProtocol,
+        http=partial(PatientProtocol, request_seconds=request_seconds),  # type: ignore[arg-type]  # called as a class is
         ws="none",
         lifespan="off",
         log_config=None,

@@ -52,7 +52,7 @@ class WebhookEndpoint:
             "webhook.stored",
             stripe_event_id=receipt.stripe_event_id,
             type=receipt.type,
-            answer=HTTPStatus.OK.value,
+            answer=HTTPStatus.OK,
             deliveries=receipt.deliveries,
             milliseconds=_since(begun),
         )
@@ -83,8 +83,9 @@ def _refusal(error: PaymentsError) -> Answer | None:
 
 
 def _log_refusal(error: PaymentsError, answer: Answer | None, begun: float) -> None:
-    status = answer.status.value if answer else None
-    _log.warning("webhook.refused", **error.metadata, answer=status, reason=error.message, milliseconds=_since(begun))
+    status = answer.status if answer else getattr(error, "status", None)
+    spent = _since(begun)
+    _log.warning("webhook.refused", **error.metadata, answer=status, reason=error.message, milliseconds=spent)
 
 
 def _since(begun: float) -> float:

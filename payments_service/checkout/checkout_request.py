@@ -49,13 +49,18 @@ def check_request(request: CreateCheckoutRequest, now: datetime) -> None:
         *_urls(request),
         *_expiry(request, now),
         *_customer(request),
-        *unreadable_fields(request),
     ]
-    named = {violation.field for violation in violations}
-    if not any(field.startswith("purchase") for field in named):
-        violations += [violation for violation in _metadata(request) if violation.field not in named]
+    violations += _unnamed(violations, unreadable_fields(request))
+    if not any(violation.field.startswith("purchase") for violation in violations):
+        violations += _unnamed(violations, _metadata(request))
     if violations:
         raise InvalidRequestError(violations)
+
+
+def _unnamed(known: list[FieldViolation], more: Violations) -> list[FieldViolation]:
+    """Say one thing of a field, and not that it is empty as well as required."""
+    fields = {violation.field for violation in known}
+    return [violation for violation in more if violation.field not in fields]
 
 
 def _identity(request: CreateCheckoutRequest) -> Violations:
@@ -100,7 +105,7 @@ def _urls(request: CreateCheckoutRequest) -> Violations:
 def _expiry(request: CreateCheckoutRequest, now: datetime) -> Violations:
     if not request.HasField("expire_time"):
         return
-    ahead = request.expire_time.ToNanoseconds() / 1e9 - now.timestamp()
+    ahead = request.expire_time.seconds - now.timestamp()
     if not (SHORTEST - SLACK).total_seconds() <= ahead <= (LONGEST + SLACK).total_seconds():
         yield FieldViolation("expire_time", "must be between 30 minutes and 24 hours ahead; leave it out for 24 hours")
 

@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable
 
 from payments_service.event_log.response_bytes import FramedEvent
 
-PAGE_EVENTS = 512
-KEPT_BYTES = 32 * 1024 * 1024
 READS_AT_ONCE = 4
 Page = list[FramedEvent]
 
@@ -19,9 +17,11 @@ Page = list[FramedEvent]
 class CatchUpPages:
     """A least-recently-used cache of pages with one read for all who want the same."""
 
-    def __init__(self, read: Callable[[int, int], Awaitable[Page]]) -> None:
+    def __init__(self, read: Callable[[int, int], Awaitable[Page]], page_events: int, most_bytes: int) -> None:
         """Take how to read the events after a position, at most so many."""
         self._read = read
+        self._page_events = page_events
+        self._most_bytes = most_bytes
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
         self._kept: OrderedDict[int, Page] = OrderedDict()
         self._sizes: dict[int, int] = {}
@@ -29,18 +29,27 @@ class CatchUpPages:
         self.reads = 0
         """How many pages were read from the database."""
 
-    async def after(self, position: int) -> Page:
-        """Give the rest of the page that follows a position; empty where the log holds nothing after it."""
-        number = position // PAGE_EVENTS
-        page = self._kept.get(number)
-        if page is not None and _holds_after(page, position):
+    async def after(self, position: int, floor: int) -> Page:
+        """Give the rest of the page that follows a position; empty where the log holds nothing after it.
+
+        The page after that is read ahead, while this one is sent, unless what stands after `floor` is in memory.
+        """
+        number = position // self._page_events
+        page = await self._page(number, position)
+        if (number + 1) * self._page_events < floor and number + 1 not in self._kept:
+            self._flight(number + 1)
+        return page[max(position + 1 - page[0].position, 0) :] if page else page
+
+    async def _page(self, number: int, position: int) -> Page:
+        page = self._kept.get(number, [])
+        if _holds_after(page, position):
             self._kept.move_to_end(number)
-            return _rest(page, position)
+            return page
         # A read that was under way when we came may have looked before our position was there; the next cannot.
         for _ in range(2):
             page = await asyncio.shield(self._flight(number))
             if _holds_after(page, position):
-                return _rest(page, position)
+                return page
         return []
 
     def forget(self) -> None:
@@ -50,16 +59,14 @@ class CatchUpPages:
         self._flights.clear()
 
     async def close(self) -> None:
-        """Stop what is being read; whoever waits for it is cancelled."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        """Wait for what is being read: a read that is cut off takes its connection with it."""
+        await asyncio.gather(*self._flights.values(), return_exceptions=True)
 
     def _flight(self, number: int) -> asyncio.Task[Page]:
         task = self._flights.get(number)
         if task is None or task.done():
             task = asyncio.create_task(self._load(number), name=f"log page {number}")
+            task.add_done_callback(_heed)
             self._flights[number] = task
         return task
 
@@ -67,7 +74,7 @@ class CatchUpPages:
         try:
             async with self._turns:
                 self.reads += 1
-                page = await self._read(number * PAGE_EVENTS, PAGE_EVENTS)
+                page = await self._read(number * self._page_events, self._page_events)
         finally:
             current = self._flights.get(number) is asyncio.current_task()
             if current:
@@ -80,7 +87,7 @@ class CatchUpPages:
         self._kept[number] = page
         self._kept.move_to_end(number)
         self._sizes[number] = sum(len(event.frame) for event in page)
-        while len(self._kept) > 1 and sum(self._sizes.values()) > KEPT_BYTES:
+        while len(self._kept) > 1 and sum(self._sizes.values()) > self._most_bytes:
             oldest, _ = self._kept.popitem(last=False)
             del self._sizes[oldest]
 
@@ -89,6 +96,7 @@ def _holds_after(page: Page, position: int) -> bool:
     return bool(page) and page[-1].position > position
 
 
-def _rest(page: Page, position: int) -> Page:
-    """Skip what was had; a page whose beginning was trimmed away starts later than asked, which the reader sees."""
-    return page[max(position + 1 - page[0].position, 0) :]
+def _heed(flight: asyncio.Task[Page]) -> None:
+    """Take note of a failure that nobody waits for: whoever needs the page reads it again."""
+    if not flight.cancelled():
+        flight.exception()

@@ -7,6 +7,7 @@ was made from; whether the position still exists is for the reader of the log to
 import hashlib
 import struct
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from payments_service.errors import CursorInvalidError
 CURSOR_BYTES = 37
 NO_TAG = bytes(8)
 _VERSION = 1
+_LOG = struct.Struct(">B16s")
+_POSITION = struct.Struct(">Q")
 _BODY = struct.Struct(">B16sQ8s")
 _CHECK = struct.Struct(">I")
 
@@ -36,6 +39,17 @@ def cursor_at(log_id: UUID, position: int, event_id: str | None) -> Cursor:
 def event_tag(event_id: str) -> bytes:
     """Digest an event's id into what its cursor carries of it."""
     return hashlib.sha256(event_id.encode()).digest()[:8]
+
+
+def event_cursors(log_id: UUID) -> Callable[[int, str], bytes]:
+    """Give what writes the cursors of one log's events, a position and an event's id at a time, many a second."""
+    log = _LOG.pack(_VERSION, log_id.bytes)
+
+    def write(position: int, event_id: str) -> bytes:
+        body = log + _POSITION.pack(position) + event_tag(event_id)
+        return body + _checksum(body)
+
+    return write
 
 
 def encode_cursor(cursor: Cursor) -> bytes:

@@ -4,19 +4,18 @@ from collections.abc import Iterable
 
 from payments_service.event_log.response_bytes import FramedEvent
 
-RING_EVENTS = 20_000
-RING_BYTES = 64 * 1024 * 1024
-
 
 class LogRing:
     """Holds the events of the positions after `floor` up to `head`; positions have no gaps, so a dict is an index."""
 
-    def __init__(self, head: int = 0) -> None:
+    def __init__(self, head: int, most_events: int, most_bytes: int) -> None:
         """Start empty at the head of the log."""
         self.head = head
         self.floor = head
         self._events: dict[int, FramedEvent] = {}
         self._bytes = 0
+        self._most_events = most_events
+        self._most_bytes = most_bytes
 
     def append(self, events: Iterable[FramedEvent]) -> None:
         """Take what follows the head, and let go of the oldest beyond the bounds."""
@@ -24,7 +23,7 @@ class LogRing:
             self._events[event.position] = event
             self._bytes += len(event.frame)
             self.head = event.position
-        while len(self._events) > RING_EVENTS or (self._bytes > RING_BYTES and len(self._events) > 1):
+        while len(self._events) > self._most_events or (self._bytes > self._most_bytes and len(self._events) > 1):
             self.floor += 1
             self._bytes -= len(self._events.pop(self.floor).frame)
 

@@ -67,6 +67,7 @@ class OpenStream:
         self._batch = EventBatch(options.batch_size)
         self._batch_time = self._sent_time = _now()
         self._end_time = _now() + surroundings.limits.age * (0.8 + 0.4 * surroundings.chance())
+        self._seen_head = surroundings.tailer.head
         self._is_caught_up = False
         self._is_ended = False
 
@@ -91,21 +92,29 @@ class OpenStream:
         grown = self._tailer.growth()
         self._heed_caller()
         if self._surroundings.drained or _now() >= self._end_time:
-            return self._send_batch() if self._batch.events else self._say_draining()
+            return self._send_batch_or(self._say_draining)
         if self._next == len(self._page):
+            if turn := self._turn():
+                return self._send_batch_or(turn)
             await self._turn_page()
             self._heed_caller()
         self._examine()
-        signal = self._due_signal()
-        if self._batch.events and (signal or self._is_batch_due()):
+        if self._batch.events and self._is_batch_due():
             return self._send_batch()
-        if signal:
-            return signal()
+        if _now() >= self._heartbeat_time():
+            return self._say_heartbeat()
         if not self._page:
             await self._wait(grown)
         return None
 
+    def _turn(self) -> Callable[[], bytes] | None:
+        """Name the turn that the stream has taken between two pages."""
+        if self._is_caught_up:
+            return None if self._tailer.reaches(self._examined.position) else self._say_fell_behind
+        return self._say_caught_up if self._examined.position >= self._seen_head else None
+
     async def _turn_page(self) -> None:
+        self._seen_head = self._tailer.head
         self._page, self._next = await self._tailer.events_after(self._examined.position), 0
         if self._page and self._page[0].position == self._examined.position + 1:
             return
@@ -142,19 +151,15 @@ class OpenStream:
             self._batch_time = _now()
 
     def _is_batch_due(self) -> bool:
-        return self._batch.is_full or _now() >= self._batch_time + self._options.batch_delay
+        waited_for = min(self._batch_time + self._options.batch_delay, self._heartbeat_time())
+        return self._batch.is_full or _now() >= waited_for
 
-    def _due_signal(self) -> Callable[[], bytes] | None:
-        """Name the signal that must go out next; a batch that waits goes before it, as its cursor counts."""
-        if _now() >= self._sent_time + self._options.heartbeat:
-            return self._say_heartbeat
-        if self._next < len(self._page):
-            return None
-        if not self._is_caught_up and self._examined.position >= self._tailer.head:
-            return self._say_caught_up
-        if self._is_caught_up and not self._tailer.reaches(self._examined.position):
-            return self._say_fell_behind
-        return None
+    def _heartbeat_time(self) -> float:
+        return self._sent_time + self._options.heartbeat
+
+    def _send_batch_or(self, signal: Callable[[], bytes]) -> bytes:
+        """Send the batch that waits before any signal: the signal's cursor has passed it."""
+        return self._send_batch() if self._batch.events else signal()
 
     def _send_batch(self) -> bytes:
         self._sent = self._examined
@@ -166,7 +171,7 @@ class OpenStream:
         return self._signal(caught_up=CaughtUp())
 
     def _say_fell_behind(self) -> bytes:
-        self._is_caught_up = False
+        self._is_caught_up, self._seen_head = False, self._tailer.head
         return self._signal(fell_behind=FellBehind())
 
     def _say_heartbeat(self) -> bytes:
@@ -204,7 +209,7 @@ class OpenStream:
 
     async def _wait(self, grown: asyncio.Event) -> None:
         """Sleep until the log grows, something is due, or the caller must be looked at again."""
-        due = min(self._sent_time + self._options.heartbeat, self._end_time, _now() + self._surroundings.limits.recheck)
+        due = min(self._heartbeat_time(), self._end_time, _now() + self._surroundings.limits.recheck)
         if self._batch.events:
             due = min(due, self._batch_time + self._options.batch_delay)
         with suppress(TimeoutError):

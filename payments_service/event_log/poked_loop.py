@@ -5,7 +5,8 @@ but cancellation ends it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -19,7 +20,7 @@ _log = structlog.get_logger(__name__)
 class PokedLoop:
     """A step learns whether it was poked; one that fails is tried again after a pause that grows."""
 
-    def __init__(self, name: str, step: Callable[[bool], Awaitable[None]], tick_seconds: float) -> None:
+    def __init__(self, name: str, step: Callable[[bool], Coroutine[Any, Any, None]], tick_seconds: float) -> None:
         """Take the name that failures are logged under."""
         self._name = name
         self._step = step
@@ -32,13 +33,13 @@ class PokedLoop:
         self._poked.set()
 
     async def run(self) -> None:
-        """Run until cancelled; the first step counts as poked."""
+        """Run until cancelled, to the end of the step that is under way; the first step counts as poked."""
         self._poked.set()
         while True:
             poked = self._poked.is_set()
             self._poked.clear()
             try:
-                await self._step(poked)
+                await _whole(self._step(poked))
             except Exception as error:  # the loop is the last one who can survive it
                 await self._back_off(error)
                 continue
@@ -60,3 +61,13 @@ class PokedLoop:
                 await self._poked.wait()
         except TimeoutError:
             return
+
+
+async def _whole(step: Coroutine[Any, Any, None]) -> None:
+    """Put off a cancellation until the step is done: a transaction that is cut off takes its connection with it."""
+    task = asyncio.create_task(step)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise

@@ -5,11 +5,12 @@ of responses.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import StreamFulfillmentsResponse
-from payments_service.event_log.cursor import CURSOR_BYTES, cursor_at, encode_cursor
+from payments_service.event_log.cursor import CURSOR_BYTES, event_cursors
 from payments_service.storage.log_rows import LogEntry
 
 _EVENTS_TAG = b"\x0a"
@@ -34,17 +35,20 @@ class FramedEvent(NamedTuple):
         return self.frame[-CURSOR_BYTES:]
 
 
-def frame_entry(log_id: UUID, entry: LogEntry) -> FramedEvent:
-    """Frame an entry of the log."""
-    cursor = encode_cursor(cursor_at(log_id, entry.position, entry.event_id))
-    return FramedEvent(
-        entry.position,
-        entry.organization_id,
-        entry.purchase_type,
-        entry.type,
-        entry.ordering_key,
-        frame_event(entry.body, cursor),
-    )
+def frame_entries(log_id: UUID, entries: Iterable[LogEntry]) -> list[FramedEvent]:
+    """Frame entries of the log."""
+    cursor = event_cursors(log_id)
+    return [
+        FramedEvent(
+            entry.position,
+            entry.organization_id,
+            entry.purchase_type,
+            entry.type,
+            entry.ordering_key,
+            frame_event(entry.body, cursor(entry.position, entry.event_id)),
+        )
+        for entry in entries
+    ]
 
 
 def frame_event(body: bytes, cursor: bytes) -> bytes:
@@ -59,6 +63,7 @@ def batch_response(events: Iterable[FramedEvent], cursor: bytes, lag: int) -> by
     return b"".join(frames)
 
 
+@lru_cache(maxsize=4096)
 def _varint(number: int) -> bytes:
     encoded = bytearray()
     while number > 0x7F:

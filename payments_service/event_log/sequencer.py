@@ -33,8 +33,8 @@ class Sequencer:
         """Sequence all that is staged now."""
         moved = SEQUENCE_BATCH
         while moved == SEQUENCE_BATCH:
-            async with self._database.transaction() as tx:
-                moved = await sequence_events(tx)
+            async with self._database.at_once() as writing:
+                moved = await sequence_events(writing)
             if moved:
                 self._on_sequenced()
 

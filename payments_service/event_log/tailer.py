@@ -6,6 +6,7 @@ streams check their cursors again.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -14,7 +15,7 @@ from payments_service.errors import HoleError
 from payments_service.event_log.catch_up_pages import CatchUpPages
 from payments_service.event_log.log_ring import LogRing
 from payments_service.event_log.poked_loop import PokedLoop
-from payments_service.event_log.response_bytes import FramedEvent, frame_entry
+from payments_service.event_log.response_bytes import FramedEvent, frame_entries
 from payments_service.storage.database import Connection, Database
 from payments_service.storage.log_rows import (
     LogEntry,
@@ -26,18 +27,31 @@ from payments_service.storage.log_rows import (
 )
 
 POLL_SECONDS = 0.5
-PAGE = 512
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TailerBounds:
+    """How much of the log is in memory, and how much is read at once."""
+
+    ring_events: int = 20_000
+    ring_bytes: int = 64 * 1024 * 1024
+    page_events: int = 512
+    pages_bytes: int = 32 * 1024 * 1024
+
+
+DEFAULT_BOUNDS = TailerBounds()
 
 
 class Tailer:
     """The head of the log as this process knows it, the newest events, and pages of the older ones."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, bounds: TailerBounds = DEFAULT_BOUNDS) -> None:
         """Start at nothing; `open` finds the head."""
         self._database = database
-        self._ring = LogRing()
-        self._pages = CatchUpPages(self._read)
+        self._bounds = bounds
+        self._ring = self._ring_at(0)
+        self._pages = CatchUpPages(self._read, bounds.page_events, bounds.pages_bytes)
         self._log_id = UUID(int=0)
         self._newest: str | None = None
         self._grown = asyncio.Event()
@@ -61,7 +75,7 @@ class Tailer:
             head = await read_head(reading)
             self._newest = await read_event_id(reading, head.position)
         self._log_id = head.log_id
-        self._ring = LogRing(head.position)
+        self._ring = self._ring_at(head.position)
         self._pages.forget()
         return head
 
@@ -85,8 +99,8 @@ class Tailer:
         if position >= self.head:
             return ()
         if self._ring.reaches(position):
-            return self._ring.after(position, PAGE)
-        return await self._pages.after(position)
+            return self._ring.after(position, self._bounds.page_events)
+        return await self._pages.after(position, self._ring.floor)
 
     def growth(self) -> asyncio.Event:
         """Give the event that is set when the head next moves; take it before looking at the head."""
@@ -105,7 +119,7 @@ class Tailer:
             if page is None:
                 await self._start_over()
                 return
-            full = len(page) == PAGE
+            full = len(page) == self._bounds.page_events
             self._take(page)
 
     async def _read_new(self, reading: Connection) -> list[LogEntry] | None:
@@ -115,7 +129,7 @@ class Tailer:
         trimmed_away = standing is None and self.head == log.trimmed_through
         if not same or not (standing == self._newest or trimmed_away):
             return None
-        return await read_page(reading, self.head, PAGE) if log.position > self.head else []
+        return await read_page(reading, self.head, self._bounds.page_events) if log.position > self.head else []
 
     async def _start_over(self) -> None:
         """Stand at the head anew: the database was restored or failed over, or retention overtook us."""
@@ -129,16 +143,19 @@ class Tailer:
         if not page:
             return
         _require_contiguous(self.head, page)
-        self._ring.append(frame_entry(self._log_id, entry) for entry in page)
+        self._ring.append(frame_entries(self._log_id, page))
         self._newest = page[-1].event_id
         self.wake()
+
+    def _ring_at(self, head: int) -> LogRing:
+        return LogRing(head, self._bounds.ring_events, self._bounds.ring_bytes)
 
     async def _read(self, position: int, limit: int) -> list[FramedEvent]:
         async with self._database.reading() as reading:
             page = await read_page(reading, position, limit)
         if page:
             _require_contiguous(page[0].position - 1, page)
-        return [frame_entry(self._log_id, entry) for entry in page]
+        return frame_entries(self._log_id, page)
 
 
 def _require_contiguous(before: int, page: list[LogEntry]) -> None:

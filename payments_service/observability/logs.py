@@ -15,7 +15,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 LogFormat = Literal["", "console", "json"]
-QUIET = ("uvicorn", "uvicorn.access", "aiosqlite", "asyncio", "stripe", "sqlalchemy.engine")
+QUIET = ("uvicorn", "uvicorn.access", "aiosqlite", "alembic", "asyncio", "stripe", "sqlalchemy.engine")
 """What they say below a warning is either ours to say, or nobody's."""
 
 _SUSPECT = re.compile(r"@|[sr]k_|whsec_|_secret_|bearer|(?:\d[ -]?){13}", re.IGNORECASE)

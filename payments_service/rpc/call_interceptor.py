@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import structlog
@@ -108,14 +108,17 @@ class CallInterceptor:
     async def _around(self, method: str, context: Context, work: Callable[[Call, _Record], Awaitable[R]]) -> R:
         record = _Record(method, time.perf_counter())
         try:
-            return await work(self._admit(record, context), record)
+            answer = await work(self._admit(record, context), record)
         except Exception as error:  # whatever is raised becomes a status
-            await _abort(context, _refused(record, error))
+            refusal = _refused(record, error)
+            _write_line(record)
+            await context.abort_with_status(rpc_status.to_status(refusal.status))
         except BaseException:
             record.code = grpc.StatusCode.CANCELLED
-            raise
-        finally:
             _write_line(record)
+            raise
+        _write_line(record)
+        return answer
 
     def _admit(self, record: _Record, context: Context) -> Call:
         credentials = _credentials(context)
@@ -153,14 +156,15 @@ def _refused(record: _Record, error: Exception) -> Refusal:
     return refusal
 
 
-async def _abort(context: Context, refusal: Refusal) -> NoReturn:
-    await context.abort_with_status(rpc_status.to_status(refusal.status))
-
-
 def _write_line(record: _Record) -> None:
     """Write the call's one line; what a caller may be refused for is no error of ours."""
     ours = record.code is grpc.StatusCode.INTERNAL
-    known = {"order_id": record.order_id, "reason": record.reason, "error_id": record.error_id}
+    known = {
+        "order_id": record.order_id,
+        "reason": record.reason,
+        "error_id": record.error_id,
+        "exc_info": record.error if ours else None,
+    }
     _log.log(
         logging.ERROR if ours else logging.INFO,
         "rpc.answered",
@@ -168,7 +172,6 @@ def _write_line(record: _Record) -> None:
         caller=record.caller,
         code=record.code.name,
         milliseconds=round((time.perf_counter() - record.started) * 1000, 2),
-        exc_info=record.error if ours else None,
         **{name: value for name, value in known.items() if value},
     )
 

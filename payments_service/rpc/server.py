@@ -3,6 +3,7 @@
 It drains in this order: health says NOT_SERVING, streams are told to reconnect elsewhere, calls under way may finish.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ CHANNEL_OPTIONS = (
     ("grpc.http2.ping_timeout_ms", 5_000),  # without it a dead client is noticed after 70 s
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # What a client that never reads leaves behind goes with its connection; the grace is longer than a stream lives.
+    ("grpc.max_connection_age_ms", 60 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 40 * 60_000),
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_send_message_length", MESSAGE_BYTES),
 )
@@ -147,18 +151,24 @@ def _listen(server: grpc.aio.Server, config: ServerConfig) -> str:
 def _credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
     if config.tls_cert is None and config.tls_key is None:
         return None
-    certificate = _read_pem("PAYMENTS_TLS_CERT", config.tls_cert, "CERTIFICATE")
-    key = _read_pem("PAYMENTS_TLS_KEY", config.tls_key, "PRIVATE KEY")
+    if config.tls_cert is None or config.tls_key is None:
+        missing = "PAYMENTS_TLS_CERT" if config.tls_cert is None else "PAYMENTS_TLS_KEY"
+        raise ConfigurationError(f"{missing} is empty: TLS needs a certificate and its key, or neither.")
+    certificate = _read("PAYMENTS_TLS_CERT", config.tls_cert)
+    key = _read("PAYMENTS_TLS_KEY", config.tls_key)
+    try:
+        # gRPC would only say that it cannot listen. An encrypted key must not ask on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.tls_cert, config.tls_key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigurationError(
+            f"PAYMENTS_TLS_CERT and PAYMENTS_TLS_KEY: {config.tls_cert} and {config.tls_key} are no PEM certificate "
+            "and unencrypted private key that belong together."
+        ) from error
     return grpc.ssl_server_credentials([(key, certificate)])
 
 
-def _read_pem(variable: str, path: Path | None, kind: str) -> bytes:
-    if path is None:
-        raise ConfigurationError(f"{variable} is empty: TLS needs PAYMENTS_TLS_CERT and PAYMENTS_TLS_KEY, or neither.")
+def _read(variable: str, path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{variable}: {path} cannot be read ({error.strerror}).") from error
-    if kind.encode() + b"-----" not in content:
-        raise ConfigurationError(f"{variable}: {path} holds no PEM {kind}.")
-    return content

@@ -51,7 +51,8 @@ class database_now_plus(FunctionElement[datetime]):  # noqa: N801
 
 @compiles(database_now, "postgresql")
 def _now_postgresql(_: Any, __: SQLCompiler, **___: Any) -> str:  # noqa: ANN401
-    return "clock_timestamp()"
+    # Not clock_timestamp(), which no index can be searched by.
+    return "statement_timestamp()"
 
 
 @compiles(database_now, "sqlite")
@@ -62,7 +63,7 @@ def _now_sqlite(_: Any, __: SQLCompiler, **___: Any) -> str:  # noqa: ANN401
 @compiles(database_now_plus, "postgresql")
 def _plus_postgresql(element: Any, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401
     seconds = compiler.process(element.clauses, **kw)
-    return f"(clock_timestamp() + make_interval(secs => CAST({seconds} AS double precision)))"
+    return f"(statement_timestamp() + make_interval(secs => CAST({seconds} AS double precision)))"
 
 
 @compiles(database_now_plus, "sqlite")

@@ -1,74 +1,110 @@
 """Connections and transactions: one writer on SQLite, a pool on PostgreSQL; commits happen here alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from payments_service.errors import StorageUnavailableError
+from payments_service.storage.outages import is_deadlock, is_outage, name_cause
+from payments_service.storage.postgres_engine import POOL_SIZE, patient_engine, pooled_engine
+from payments_service.storage.sqlite_engine import sqlite_engines
 
 Connection = AsyncConnection
 """What a transaction gives; named here so that nothing else needs the library's name for it."""
 
-SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=5000",
-    "PRAGMA cache_size=-65536",
-    "PRAGMA temp_store=MEMORY",
-)
-READERS = 4
+DEADLOCK_TRIES = 3
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    """One engine in several manners; on SQLite there are two, and who writes takes a turn."""
+
+    writer: AsyncEngine
+    reader: AsyncEngine
+    at_once: AsyncEngine | None
+    patient: AsyncEngine
 
 
 class Database:
     """Gives out transactions; `transaction()` writes and commits, `reading()` sees one snapshot."""
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
-        """Take two engines, which are the same one on PostgreSQL."""
-        self._writer = writer
-        self._reader = reader
+    def __init__(self, engines: _Engines) -> None:
+        """Take the engines of one database."""
+        self._engines = engines
         self._turn: AbstractAsyncContextManager[Any] | None = asyncio.Lock() if self.dialect == "sqlite" else None
 
     @property
     def dialect(self) -> str:
         """`postgresql` or `sqlite`."""
-        return self._writer.dialect.name
+        return self._engines.writer.dialect.name
 
     @property
     def engine(self) -> AsyncEngine:
-        """The writing engine, for migrations."""
-        return self._writer
+        """The writing engine."""
+        return self._engines.writer
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Commit when the block ends, roll back when it raises; raises StorageUnavailableError."""
         with _translated():
             if self._turn is None:
-                async with self._writer.begin() as connection:
+                async with self._engines.writer.begin() as connection:
                     yield connection
                 return
-            async with self._turn, self._writer.begin() as connection:
+            async with self._turn, self._engines.writer.begin() as connection:
+                yield connection
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+        """Do work in a transaction, and again where the database undid it to end a deadlock."""
+        for _ in range(DEADLOCK_TRIES - 1):
+            try:
+                async with self.transaction() as tx:
+                    return await work(tx)
+            except StorageUnavailableError as error:
+                if not is_deadlock(error.__cause__):
+                    raise
+        async with self.transaction() as tx:
+            return await work(tx)
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[AsyncConnection]:
+        """Take one writing statement: on PostgreSQL it commits by itself, so no stopped process can hold its locks."""
+        if self._engines.at_once is None:
+            async with self.transaction() as connection:
+                yield connection
+            return
+        with _translated():
+            async with self._engines.at_once.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Read one snapshot; never write here."""
         with _translated():
-            async with self._reader.connect() as connection:
+            async with self._engines.reader.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def migrating(self) -> AsyncIterator[AsyncConnection]:
+        """Do what `transaction` does, on a connection of its own and without limits of time."""
+        if self._turn is not None:
+            async with self.transaction() as connection:
+                yield connection
+            return
+        with _translated():
+            async with self._engines.patient.begin() as connection:
                 yield connection
 
     async def close(self) -> None:
         """Give all connections back."""
-        await self._reader.dispose()
-        await self._writer.dispose()
+        await self._engines.reader.dispose()
+        await self._engines.writer.dispose()
 
 
 class _translated:  # noqa: N801  # used as a statement
@@ -78,63 +114,32 @@ class _translated:  # noqa: N801  # used as a statement
         return None
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError, OSError)) or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
-        ):
-            raise StorageUnavailableError("The database cannot be reached; try again.") from error
+        if error is not None and is_outage(error):
+            message = f"The database cannot be reached ({name_cause(error)}); try again."
+            raise StorageUnavailableError(message) from error
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[Database]:
-    """Open the database; a SQLite file's folder is made."""
-    database = _sqlite(url) if make_url(url).get_backend_name() == "sqlite" else _postgresql(url)
+async def open_database(url: str, pool_size: int = POOL_SIZE) -> AsyncIterator[Database]:
+    """Open the database; a SQLite file's folder is made, and only PostgreSQL has a pool."""
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    database = Database(_sqlite(url) if is_sqlite else _postgresql(url, pool_size))
     try:
         yield database
     finally:
         await database.close()
 
 
-def _postgresql(url: str) -> Database:
-    engine = create_async_engine(
-        url,
-        pool_size=20,
-        max_overflow=0,
-        pool_timeout=5,
-        pool_pre_ping=True,
-        pool_recycle=1800,
-        connect_args={
-            "timeout": 5,
-            "server_settings": {
-                "application_name": "payments",
-                "statement_timeout": "15000",
-                "idle_in_transaction_session_timeout": "15000",
-                "synchronous_commit": "on",
-            },
-        },
+def _postgresql(url: str, pool_size: int) -> _Engines:
+    writer = pooled_engine(url, pool_size)
+    return _Engines(
+        writer=writer,
+        reader=writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
+        at_once=writer.execution_options(isolation_level="AUTOCOMMIT"),
+        patient=patient_engine(url),
     )
-    return Database(engine, engine)
 
 
-def _sqlite(url: str) -> Database:
-    path = make_url(url).database
-    if path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30)
-    reader = create_async_engine(url, pool_size=READERS, max_overflow=0, pool_timeout=30)
-    _prepare_sqlite(writer, "BEGIN IMMEDIATE")
-    _prepare_sqlite(reader, "BEGIN")
-    return Database(writer, reader)
-
-
-def _prepare_sqlite(engine: AsyncEngine, begin: str) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
-    def _configure(connection: Any, _: object) -> None:  # noqa: ANN401
-        connection.isolation_level = None  # the driver must not begin on its own
-        cursor = connection.cursor()
-        for pragma in SQLITE_PRAGMAS:
-            cursor.execute(pragma)
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Any) -> None:  # noqa: ANN401
-        connection.exec_driver_sql(begin)
+def _sqlite(url: str) -> _Engines:
+    writer, reader = sqlite_engines(url)
+    return _Engines(writer=writer, reader=reader, at_once=None, patient=writer)

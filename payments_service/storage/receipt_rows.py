@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import insert
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
+from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.errors import PaymentsError
 from payments_service.storage.column_types import database_now
 from payments_service.storage.dialects import Upsert
+from payments_service.storage.outages import is_outage, name_cause
 from payments_service.storage.tables import stripe_events
 
 
@@ -66,9 +67,9 @@ async def store_receipts(tx: AsyncConnection, events: Iterable[NewStripeEvent]) 
     try:
         result = await tx.execute(_STATEMENTS[tx.dialect.name], ordered)
     except (StatementError, UnicodeError, OverflowError) as error:
-        if _away(error):
+        if is_outage(error):
             raise
-        raise RowsRefusedError("The database refused an event.", cause=_cause(error)) from error
+        raise RowsRefusedError("The database refused an event.", cause=name_cause(error)) from error
     return {row[0]: StoredReceipt._make(row) for row in result}
 
 
@@ -89,17 +90,6 @@ def _row(event: NewStripeEvent) -> dict[str, Any]:
     row = dict(zip(_FIELDS, _values_of(event), strict=True))
     row["deliveries"] = 0
     return row
-
-
-def _away(error: Exception) -> bool:
-    """Whether it was the connection that failed, and not a row."""
-    away = isinstance(error, (OperationalError, InterfaceError))
-    return away or (isinstance(error, DBAPIError) and error.connection_invalidated)
-
-
-def _cause(error: Exception) -> str:
-    """Name the driver's error; its text could quote the row."""
-    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _statement(start: Upsert) -> Any:  # noqa: ANN401  # RETURNING changes the type

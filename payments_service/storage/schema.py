@@ -15,6 +15,7 @@ from payments_service.storage.database import Database
 from payments_service.storage.log_rows import create_head
 
 MIGRATION_LOCK = 7_091_337_201
+TABLE_LOCK_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ async def migrate(database: Database) -> Migration:
 
     Raises ConfigurationError where a newer version of the service made the schema.
     """
-    async with database.transaction() as transaction:
+    async with database.migrating() as transaction:
         migration = await transaction.run_sync(_upgrade)
         await create_head(transaction, uuid4())
     return migration
@@ -59,6 +60,8 @@ def _require_known(revision: str) -> None:
 def _upgrade(connection: Connection) -> Migration:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+        # Who waits for a table's lock makes all others wait behind it.
+        connection.execute(text(f"SET LOCAL lock_timeout = '{TABLE_LOCK_SECONDS}s'"))
     before = _revision(connection)
     if before is not None:
         _require_known(before)

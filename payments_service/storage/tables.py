@@ -6,6 +6,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -196,7 +197,7 @@ refunds = Table(
 event_outbox = Table(
     "event_outbox",
     metadata,
-    Column("id", BigSerial, primary_key=True, autoincrement=True),
+    Column("id", BigSerial, Identity(always=True, cache=1), primary_key=True, autoincrement=True),
     Column("event_id", String(64), nullable=False),
     Column("organization_id", Text, nullable=False),
     Column("ordering_key", Text, nullable=False),
@@ -238,7 +239,7 @@ event_log_head = Table(
 timeline = Table(
     "timeline",
     metadata,
-    Column("id", BigSerial, primary_key=True, autoincrement=True),
+    Column("id", BigSerial, Identity(always=True, cache=1), primary_key=True, autoincrement=True),
     Column("order_id", String(64), nullable=False),
     Column("time", UtcTime, nullable=False),
     Column("stage", String(16), nullable=False),
@@ -246,4 +247,13 @@ timeline = Table(
     Column("reference", Text, nullable=False, server_default=""),
     Index(None, "order_id", "id"),
     sqlite_autoincrement=True,
+)
+
+duty_leases = Table(
+    "duty_leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False, server_default=""),
+    Column("epoch", BigInteger, nullable=False, server_default="0"),
+    Column("expire_time", UtcTime),
 )

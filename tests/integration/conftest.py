@@ -1,7 +1,6 @@
-"""The stages over a database of each test's own."""
+"""The stages over a database of each test's own, of each kind that there is."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -9,6 +8,6 @@ from .stages import Stages, open_stages
 
 
 @pytest.fixture
-async def stages(tmp_path: Path) -> AsyncIterator[Stages]:
-    async with open_stages(tmp_path) as opened:
+async def stages(database_url: str) -> AsyncIterator[Stages]:
+    async with open_stages(database_url) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""The stages behind the bridge on a real SQLite file, driven by hand: events in, attempts made, the log read."""
+"""The stages behind the bridge on a real database, driven by hand: events in, attempts made, the log read."""
 
 import json
 from collections.abc import AsyncIterator
@@ -173,10 +173,11 @@ class Stages:
 
 
 @asynccontextmanager
-async def open_stages(folder: Path, plugins: dict[str, FulfillerPlugin] | None = None) -> AsyncIterator[Stages]:
-    """Open the stages over a new database in the folder."""
+async def open_stages(place: Path | str, plugins: dict[str, FulfillerPlugin] | None = None) -> AsyncIterator[Stages]:
+    """Open the stages over a database by its URL, or over a new SQLite file in a folder."""
+    url = place if isinstance(place, str) else f"sqlite+aiosqlite:///{place}/payments.db"
     nobody = StripeKey("sk_test_nobody", "http://127.0.0.1:9")
-    async with open_database(f"sqlite+aiosqlite:///{folder}/payments.db") as database, open_gateway(nobody) as gateway:
+    async with open_database(url) as database, open_gateway(nobody) as gateway:
         await migrate(database)
         yield Stages(database, gateway, plugins)
 

@@ -1,4 +1,4 @@
-"""Transactions on a real SQLite file: what is committed is durable, what fails leaves nothing."""
+"""Transactions on a real database: what is committed is durable, what fails leaves nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,8 +14,8 @@ from payments_service.storage.tables import metadata, timeline
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/payments.db") as database:
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url) as database:
         async with database.transaction() as transaction:
             await transaction.run_sync(metadata.create_all)
         yield database
@@ -32,8 +32,11 @@ async def count_lines(database: Database) -> int:
         return (await reading.execute(select(func.count()).select_from(timeline))).scalar_one()
 
 
-async def test_an_acknowledged_commit_survives_power_loss_by_its_settings(database: Database) -> None:
-    async with database.transaction() as transaction:
+async def test_an_acknowledged_commit_survives_power_loss_by_sqlites_settings(tmp_path: Path) -> None:
+    async with (
+        open_database(f"sqlite+aiosqlite:///{tmp_path}/payments.db") as database,
+        database.transaction() as transaction,
+    ):
         journal = (await transaction.exec_driver_sql("PRAGMA journal_mode")).scalar_one()
         synchronous = (await transaction.exec_driver_sql("PRAGMA synchronous")).scalar_one()
 

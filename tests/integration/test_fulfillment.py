@@ -200,8 +200,8 @@ def gift_cards() -> GiftCards:
 
 
 @pytest.fixture
-async def with_gift_cards(tmp_path: Path, gift_cards: GiftCards) -> AsyncIterator[Stages]:
-    async with open_stages(tmp_path, {"gift_card": gift_cards}) as opened:
+async def with_gift_cards(database_url: str, gift_cards: GiftCards) -> AsyncIterator[Stages]:
+    async with open_stages(database_url, {"gift_card": gift_cards}) as opened:
         yield opened
 
 

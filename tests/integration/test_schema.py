@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -16,8 +15,8 @@ from payments_service.storage.tables import metadata
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/payments.db") as database:
+async def database(blank_database_url: str) -> AsyncIterator[Database]:
+    async with open_database(blank_database_url) as database:
         yield database
 
 
@@ -38,7 +37,7 @@ async def test_the_migrations_make_exactly_the_tables_of_the_code(database: Data
 
 
 async def test_migrating_twice_or_at_once_changes_nothing(database: Database) -> None:
-    await asyncio.gather(migrate(database), migrate(database))
+    await asyncio.gather(*(migrate(database) for _ in range(4)))
     await require_present_schema(database)
 
 

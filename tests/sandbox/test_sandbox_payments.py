@@ -110,11 +110,6 @@ async def test_moves_in_the_wrong_state_are_refused(client: stripe.StripeClient,
     await controls.move(session.id, "explode", 404)
 
 
-async def test_what_comes_in_a_later_issue_says_so(controls: Controls) -> None:
-    refused = await controls.call("POST", "payment_intents/pi_1/refund", {"amount": 1}, status=501)
-    assert "not built yet" in refused["error"]["message"]
-
-
 async def test_time_expires_open_sessions(
     client: stripe.StripeClient, controls: Controls, receiver: WebhookReceiver
 ) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +17,22 @@ from stripe_sandbox.sandbox_server import open_sandbox
 
 from .sandbox_driver import KEY, Controls, course
 from .webhook_receiver import WebhookReceiver
+
+# A process of its own, so that it can be killed; nothing answers its webhooks.
+_SERVE = """
+import asyncio, sys
+from pathlib import Path
+from stripe_sandbox.configuration import SandboxConfig
+from stripe_sandbox.sandbox_server import open_sandbox
+
+async def main():
+    webhooks = {"webhook_url": "http://127.0.0.1:9/closed", "webhook_secrets": ("whsec_x",)}
+    async with open_sandbox(SandboxConfig(port=0, database=Path(sys.argv[1]), **webhooks)) as sandbox:
+        print(sandbox.url, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
 
 
 @asynccontextmanager
@@ -50,6 +68,38 @@ async def test_what_was_not_delivered_is_delivered_after_a_restart(
         await controls.move(session.id, "pay")
     async with _running(config):
         await receiver.until_types("checkout.session.completed", "charge.succeeded")
+
+
+async def test_a_killed_sandbox_comes_back_with_all_that_it_answered(
+    config: SandboxConfig, receiver: WebhookReceiver, http: aiohttp.ClientSession
+) -> None:
+    command = [sys.executable, "-c", _SERVE, str(config.database)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    url = (await process.stdout.readline()).decode().strip()
+    transport = stripe.AIOHTTPClient(session=http)
+    client = stripe.StripeClient(KEY, base_addresses={"api": url}, http_client=transport)
+    made = [await client.v1.checkout.sessions.create_async(course(), {"idempotency_key": f"k{n}"}) for n in range(20)]
+    await Controls(http, url).move(made[0].id, "pay")
+    process.kill()
+    await process.wait()
+    async with _running(config) as (client, _):
+        for number, session in enumerate(made):
+            again = await client.v1.checkout.sessions.create_async(course(), {"idempotency_key": f"k{number}"})
+            assert again.id == session.id
+        assert (await client.v1.checkout.sessions.retrieve_async(made[0].id)).status == "complete"
+        await receiver.until_types("checkout.session.completed")
+
+
+async def test_a_file_of_another_version_is_refused_with_what_to_do(config: SandboxConfig) -> None:
+    async with open_sandbox(config):
+        pass
+    other = sqlite3.connect(config.database)
+    other.execute("PRAGMA user_version = 1")
+    other.close()
+    with pytest.raises(SandboxRefusedError, match=r"another version of the sandbox .* delete it"):
+        async with open_sandbox(config):
+            pass
 
 
 async def test_it_stops_within_two_seconds_though_a_webhook_hangs(

@@ -21,6 +21,7 @@ class WebhookReceiver:
         self.shop = ""
         self.events: list[dict[str, Any]] = []
         self.headers: list[str] = []
+        self.verifies = True
         self.answer: Callable[[dict[str, Any]], int] = lambda event: 200
         self.gate = asyncio.Event()
         self.gate.set()
@@ -30,7 +31,8 @@ class WebhookReceiver:
         """Verify, keep, answer; while the gate is closed the answer waits."""
         body = await request.text()
         header = request.headers["Stripe-Signature"]
-        stripe.WebhookSignature.verify_header(body, header, SECRET, 300)
+        if self.verifies:
+            stripe.WebhookSignature.verify_header(body, header, SECRET, 300)
         event = json.loads(body)
         async with self._changed:
             self.events.append(event)

@@ -34,6 +34,9 @@ def test_several_webhook_secrets_are_separated_by_commas(setenv: pytest.MonkeyPa
         ("PAYMENTS_GRPC_ADDRESS", "0.0.0.0:50051"),
         ("PAYMENTS_STRIPE_API_BASE", "https://stripe.example"),
         ("PAYMENTS_RETENTION_DAYS", "soon"),
+        ("PAYMENTS_DATABASE_URL", "mysql://host/db"),
+        ("PAYMENTS_DATABASE_URL", "postgresql://host:port/db"),
+        ("PAYMENTS_DATABASE_URL", "nonsense"),
     ],
 )
 def test_a_wrong_setting_is_named(setenv: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -41,6 +44,31 @@ def test_a_wrong_setting_is_named(setenv: pytest.MonkeyPatch, name: str, value: 
 
     with pytest.raises(ConfigurationError, match=name):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:p#a/s[w%3F@host:5432/db",
+        "postgresql:///db?host=/run/postgresql",
+        "postgresql://[::1]:5432/db",
+        "sqlite:///file",
+        "sqlite:////folder/file",
+    ],
+)
+def test_a_database_is_taken_whatever_its_password_holds(setenv: pytest.MonkeyPatch, url: str) -> None:
+    setenv.setenv("PAYMENTS_DATABASE_URL", url)
+
+    assert read_settings().database_url.endswith(url.partition(":")[2])
+
+
+def test_a_wrong_database_url_is_not_repeated(setenv: pytest.MonkeyPatch) -> None:
+    setenv.setenv("PAYMENTS_DATABASE_URL", "mysql://user:geheim@host/db")
+
+    with pytest.raises(ConfigurationError, match="PAYMENTS_DATABASE_URL") as refusal:
+        read_settings()
+
+    assert "geheim" not in str(refusal.value)
 
 
 def test_beyond_loopback_plain_text_must_be_said_out_loud(setenv: pytest.MonkeyPatch) -> None:

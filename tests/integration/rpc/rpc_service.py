@@ -126,9 +126,12 @@ class RpcService:
     async def paid_order(self, organization_id: str = "org_1", purchase: Purchase = COURSE) -> OrderRow:
         """Store an order, and let Stripe tell that it was paid."""
         order = await self.order(organization_id, purchase)
-        session = session_of(order) | {"id": order.checkout_session_id, "payment_intent": f"pi_{uuid4().hex}"}
-        await self.stages.tell("checkout.session.completed", session)
+        await self.stages.tell("checkout.session.completed", self.session(order))
         return await self.stages.order_now(order.order_id)
+
+    def session(self, order: OrderRow) -> dict[str, Any]:
+        """Give Stripe's paid session of an order."""
+        return session_of(order) | {"id": order.checkout_session_id, "payment_intent": f"pi_{order.order_id}"}
 
     async def log(self) -> None:
         """Let the log take what is staged, and the streams see it."""

@@ -1,0 +1,59 @@
+"""Commands that start a process or prepare one: what each takes; process_launch.py and its neighbours do it.
+
+What a command needs is imported when it runs: `payments --help` waits for none of it.
+"""
+
+from typing import Annotated
+
+import typer
+
+Ready = Annotated[bool, typer.Option("--json", help="Report readiness as one line of JSON on stdout.")]
+
+
+def up(as_json: Ready = False) -> None:
+    """Start all of it in one process; without a Stripe key, a sandbox Stripe too."""
+    from payments_service.cli.process_launch import launch_everything
+
+    launch_everything(as_json=as_json)
+
+
+def serve(as_json: Ready = False) -> None:
+    """Start the gRPC server."""
+    from payments_service.cli.process_launch import launch
+
+    launch("GRPC", as_json=as_json)
+
+
+def bridge(as_json: Ready = False) -> None:
+    """Start the HTTP bridge that takes Stripe's webhooks."""
+    from payments_service.cli.process_launch import launch
+
+    launch("BRIDGE", as_json=as_json)
+
+
+def worker(as_json: Ready = False) -> None:
+    """Start a worker: it applies events, fulfills, and sweeps up what was left."""
+    from payments_service.cli.process_launch import launch
+
+    launch("WORKER", as_json=as_json)
+
+
+def sandbox(as_json: Ready = False) -> None:
+    """Start the sandbox Stripe alone."""
+    from payments_service.cli.process_launch import launch
+
+    launch("SANDBOX", as_json=as_json)
+
+
+def migrate(as_json: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False) -> None:
+    """Bring the database's schema to this version; `payments up` does it by itself."""
+    from payments_service.cli.schema_migration import migrate_schema
+
+    migrate_schema(as_json=as_json)
+
+
+def settings(as_json: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False) -> None:
+    """Print the effective settings, secrets masked."""
+    from payments_service.cli.settings_listing import list_settings
+
+    list_settings(as_json=as_json)

@@ -1,0 +1,52 @@
+"""Tells a database that is away, or that asks to be tried again, from a statement or a row that is wrong."""
+
+from asyncpg.exceptions import InvalidCachedStatementError, TargetServerAttributeNotMatched
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+_AWAY = ("08", "28", "3D", "40", "53", "57", "58")
+"""SQLSTATE classes: connection, login, no such database, rolled back for another, no resources, stopped, I/O."""
+_AWAY_TOO = frozenset({"25006", "25P03", "25P04", "55P03"})
+"""Read-only, two time limits of transactions, and of locks."""
+_AWAY_THOUGH_NAMELESS = (TargetServerAttributeNotMatched, InvalidCachedStatementError)
+"""No server that takes writes, and a schema that changed under a prepared statement."""
+_DEADLOCK = "40P01"
+_READ_ONLY = "25006"
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Say whether the same call may succeed later, though nobody changes it."""
+    if isinstance(error, (PoolTimeoutError, OSError)):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = _sqlstate(error.orig)
+    if state.startswith(_AWAY) or state in _AWAY_TOO or error.connection_invalidated:
+        return True
+    return isinstance(getattr(error.orig, "__cause__", None), _AWAY_THOUGH_NAMELESS) or _is_sqlite_away(error)
+
+
+def is_deadlock(error: BaseException | None) -> bool:
+    """Say whether the database ended this transaction so that another could go on."""
+    return isinstance(error, DBAPIError) and _sqlstate(error.orig) == _DEADLOCK
+
+
+def is_read_only_refusal(error: BaseException | None) -> bool:
+    """Say whether a server, such as one that was demoted, takes no writes."""
+    return _sqlstate(error) == _READ_ONLY
+
+
+def name_cause(error: BaseException) -> str:
+    """Name what the driver raised; its text could quote a row."""
+    orig = getattr(error, "orig", None) or error
+    return type(orig.__cause__ or orig).__name__
+
+
+def _sqlstate(error: BaseException | None) -> str:
+    return getattr(error, "sqlstate", None) or ""
+
+
+def _is_sqlite_away(error: DBAPIError) -> bool:
+    return isinstance(error, OperationalError) or (
+        isinstance(error, InterfaceError) and type(error.orig).__module__.startswith("sqlite3")
+    )

@@ -1,0 +1,1 @@
+"""Real database servers for the tests, started from what `make setup` or apt-get has installed."""

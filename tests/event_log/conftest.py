@@ -1,0 +1,28 @@
+"""An empty log, copied from a template that is migrated once, and the process around it."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from .log_scene import Scene, make_log, open_scene
+
+
+@pytest.fixture(scope="session")
+def empty_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("log") / "empty.db"
+    asyncio.run(make_log(path))
+    return path
+
+
+@pytest.fixture
+def log_path(empty_log: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(empty_log, tmp_path / "payments.db"))
+
+
+@pytest.fixture
+async def scene(log_path: Path) -> AsyncIterator[Scene]:
+    async with open_scene(log_path) as opened:
+        yield opened

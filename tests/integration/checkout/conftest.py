@@ -1,0 +1,14 @@
+"""One shop a test: its database, its sandbox, and the three calls of the checkout."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from .shop import Shop, open_shop
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    async with open_shop(tmp_path) as opened:
+        yield opened

@@ -1,0 +1,1 @@
+"""The gateway against the sandbox Stripe, and against servers that break what they answer."""
