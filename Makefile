@@ -43,6 +43,7 @@ lint: setup ## Check style, types, the directions of imports, and the contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/buf lint proto
+	$(BIN)/buf breaking proto --against tests/contract/owner
 	$(BIN)/python tools/generate_contract.py --check
 
 .PHONY: proto

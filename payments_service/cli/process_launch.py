@@ -6,6 +6,7 @@ from typing import Literal
 
 from payments_service.assembly import Role
 from payments_service.bootstrap import run_service
+from payments_service.cli.named_database import naming_database
 from payments_service.cli.readiness_report import report_readiness
 from payments_service.observability.logs import configure_logs
 from payments_service.settings import Settings, read_settings
@@ -29,4 +30,5 @@ def launch(role: RoleName, *, as_json: bool) -> None:
 
 def _run(settings: Settings, roles: frozenset[Role], *, as_json: bool) -> None:
     configure_logs(settings.log_format)
-    asyncio.run(run_service(settings, roles, partial(report_readiness, settings, as_json=as_json)))
+    with naming_database(settings):
+        asyncio.run(run_service(settings, roles, partial(report_readiness, settings, as_json=as_json)))

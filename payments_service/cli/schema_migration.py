@@ -4,9 +4,8 @@ import asyncio
 import json
 import sys
 
+from payments_service.cli.named_database import database_name, naming_database
 from payments_service.cli.terminal import output
-from payments_service.errors import ConfigurationError, StorageUnavailableError
-from payments_service.observability.logs import mask_secrets
 from payments_service.settings import Settings, read_settings
 from payments_service.storage.database import open_database
 from payments_service.storage.file_owner import owning_file
@@ -16,14 +15,9 @@ from payments_service.storage.schema import Migration, migrate
 def migrate_schema(*, as_json: bool) -> None:
     """Migrate and report; raises ConfigurationError with what stands in the way."""
     settings = read_settings()
-    name = mask_secrets(settings.database_url)
-    try:
+    name = database_name(settings)
+    with naming_database(settings):
         migration = asyncio.run(_migrate(settings))
-    except StorageUnavailableError as error:
-        raise ConfigurationError(
-            f"PAYMENTS_DATABASE_URL: {name} cannot be reached or opened ({error.__cause__}); start the database, "
-            "or correct the address."
-        ) from error
     if as_json:
         line = json.dumps({"database": name, "before": migration.before, "after": migration.after})
         sys.stdout.write(line + "\n")

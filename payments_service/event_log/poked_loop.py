@@ -20,8 +20,10 @@ _log = structlog.get_logger(__name__)
 class PokedLoop:
     """A step learns whether it was poked; one that fails is tried again after a pause that grows."""
 
-    def __init__(self, name: str, step: Callable[[bool], Coroutine[Any, Any, None]], tick_seconds: float) -> None:
-        """Take the name that failures are logged under."""
+    def __init__(
+        self, name: str, step: Callable[[bool], Coroutine[Any, Any, None]], tick_seconds: float | None
+    ) -> None:
+        """Take the name that failures are logged under; with None for a tick, only pokes count."""
         self._name = name
         self._step = step
         self._tick_seconds = tick_seconds

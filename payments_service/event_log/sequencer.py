@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from payments_service.event_log.poked_loop import PokedLoop
 from payments_service.storage.database import Database
+from payments_service.storage.lease_rows import Fence
 from payments_service.storage.log_rows import SEQUENCE_BATCH, has_staged_events, sequence_events
 
 TICK_SECONDS = 0.5
@@ -15,11 +16,13 @@ TICK_SECONDS = 0.5
 class Sequencer:
     """Runs as one task a process; the head row's lock makes any number of them safe."""
 
-    def __init__(self, database: Database, on_sequenced: Callable[[], None]) -> None:
-        """Take who is told when the log has grown."""
+    def __init__(
+        self, database: Database, on_sequenced: Callable[[], None], tick_seconds: float | None = TICK_SECONDS
+    ) -> None:
+        """Take who is told when the log has grown; None for a tick where `tick` is somebody's duty."""
         self._database = database
         self._on_sequenced = on_sequenced
-        self._loop = PokedLoop("event_log.sequencer", self._step, TICK_SECONDS)
+        self._loop = PokedLoop("event_log.sequencer", self._step, tick_seconds)
 
     def poke(self) -> None:
         """Say that something was committed; many pokes are one run."""
@@ -38,11 +41,16 @@ class Sequencer:
             if moved:
                 self._on_sequenced()
 
-    async def _step(self, poked: bool) -> None:
-        if poked or await self._has_staged():
+    async def tick(self, _: Fence) -> None:
+        """Sequence what nobody poked for; the head row's lock is fence enough."""
+        await self._step(poked=False)
+
+    async def tick(self) -> None:
+        """Sequence what nobody poked for; it looks without a lock, as an idle tick must not take the one writer's turn."""
+        async with self._database.reading() as reading:
+            staged = await has_staged_events(reading)
+        if staged:
             await self.drain()
 
-    async def _has_staged(self) -> bool:
-        """Look without a lock: an idle tick takes no turn of SQLite's one writer, and no head row of PostgreSQL."""
-        async with self._database.reading() as reading:
-            return await has_staged_events(reading)
+    async def _step(self, poked: bool) -> None:
+        await (self.drain() if poked else self.tick())

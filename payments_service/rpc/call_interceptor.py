@@ -112,7 +112,8 @@ class CallInterceptor:
         except Exception as error:  # whatever is raised becomes a status
             refusal = _refused(record, error)
             _write_line(record)
-            await context.abort_with_status(rpc_status.to_status(refusal.status))
+            status = rpc_status.to_status(refusal.status)
+            await context.abort(status.code, status.details, (*status.trailing_metadata, *refusal.pushback))
         except BaseException:
             record.code = grpc.StatusCode.CANCELLED
             _write_line(record)

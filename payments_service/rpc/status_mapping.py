@@ -4,7 +4,7 @@ Nothing of an error that is not ours goes out: its caller gets an id, the log it
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import grpc
@@ -61,6 +61,8 @@ class Refusal:
     code: grpc.StatusCode
     reason: str
     status: Status
+    pushback: tuple[tuple[str, str], ...] = ()
+    """RetryInfo once more, as gRPC's own retries heed it: so clients that retry by service config wait as long."""
 
 
 def refusal_of(error: PaymentsError, method: str) -> Refusal | None:
@@ -70,7 +72,8 @@ def refusal_of(error: PaymentsError, method: str) -> Refusal | None:
         return None
     metadata = {"method": method, **error.metadata} if code is grpc.StatusCode.PERMISSION_DENIED else error.metadata
     info = {key: _cut(value, DETAIL_BYTES) for key, value in metadata.items()}
-    return _refusal(code, error.reason, error.message, [_error_info(error.reason, info), *_advice(error)])
+    refusal = _refusal(code, error.reason, error.message, [_error_info(error.reason, info), *_advice(error)])
+    return replace(refusal, pushback=_pushback(error))
 
 
 def internal_refusal(error_id: str) -> Refusal:
@@ -92,6 +95,11 @@ def _advice(error: PaymentsError) -> Iterator[Message]:
         yield RetryInfo(retry_delay=Duration(seconds=seconds))
     if isinstance(error, InvalidRequestError):
         yield BadRequest(field_violations=_fitting(error.violations))
+
+
+def _pushback(error: PaymentsError) -> tuple[tuple[str, str], ...]:
+    seconds = _nearest(_RETRY_SECONDS, error)
+    return () if seconds is None else (("grpc-retry-pushback-ms", str(seconds * 1000)),)
 
 
 def _fitting(violations: Iterable[FieldViolation]) -> Iterator[BadRequest.FieldViolation]:

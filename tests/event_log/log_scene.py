@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -156,6 +156,12 @@ def scope_of(*organizations: str) -> Scope:
 
 def only(*types: FulfillmentEvent.Type.ValueType) -> FulfillmentFilter:
     return FulfillmentFilter(types=types)
+
+
+async def logged(lines: Sequence[Mapping[str, Any]], event: str) -> None:
+    """Wait for a log line that starts with this event's name."""
+    while not any(line["event"].startswith(event) for line in lines):  # noqa: ASYNC110  # lines are a plain list
+        await asyncio.sleep(0.005)
 
 
 async def make_log(path: Path) -> None:

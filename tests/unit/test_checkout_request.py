@@ -99,6 +99,8 @@ WRONG = [
     ("customer_email", "ada", "e-mail"),
     ("customer_email", "ada@", "e-mail"),
     ("customer_email", "ada@localhost", "e-mail"),
+    ("customer_email", "ada@example..com", "e-mail"),
+    ("customer_email", "ada@@example.com", "e-mail"),
     ("customer_email", "a da@example.com", "e-mail"),
     ("customer_email", "a" * 512 + "@example.com", "e-mail"),
     ("line_items", [], "at least one"),

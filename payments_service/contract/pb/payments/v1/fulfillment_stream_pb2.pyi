@@ -23,6 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class StreamFulfillmentsRequest(_message.Message):
+    """StreamFulfillmentsRequest opens a stream whose cursor the caller keeps."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FILTER_FIELD_NUMBER: _builtins.int
@@ -31,18 +33,22 @@ class StreamFulfillmentsRequest(_message.Message):
     MAX_BATCH_DELAY_FIELD_NUMBER: _builtins.int
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
     max_batch_size: _builtins.int
-    """1..500; 0 means 100"""
+    """How many events a response may carry: 1 to 500. Optional: 0 means 100. A response also ends at 1 MiB."""
     @_builtins.property
-    def filter(self) -> _fulfillment_event_pb2.FulfillmentFilter: ...
+    def filter(self) -> _fulfillment_event_pb2.FulfillmentFilter:
+        """Which events. Optional: all that the caller may see, but UNCLAIMED."""
+
     @_builtins.property
-    def start(self) -> _fulfillment_event_pb2.StartPosition: ...
+    def start(self) -> _fulfillment_event_pb2.StartPosition:
+        """Where to begin. Required, or START_REQUIRED."""
+
     @_builtins.property
     def max_batch_delay(self) -> _duration_pb2.Duration:
-        """0: send at once"""
+        """How long a response that is not full may wait for more events. Optional: 0 means none, each is sent at once."""
 
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
-        """clamped to 1..60 s; 0 means 15 s"""
+        """How often a response comes where nothing happens: clamped to 1 s to 60 s. Optional: 0 means 15 s."""
 
     def __init__(
         self,
@@ -63,6 +69,8 @@ Global___StreamFulfillmentsRequest: _TypeAlias = StreamFulfillmentsRequest  # no
 
 @_typing.final
 class StreamFulfillmentsResponse(_message.Message):
+    """StreamFulfillmentsResponse carries events, or a signal, and always a cursor."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
@@ -74,24 +82,32 @@ class StreamFulfillmentsResponse(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
-    """on every response: all that matches up to here has been sent on this stream"""
+    """On every response: all that matches up to here has been sent on this stream. Keep it when the events are worked on."""
     lag: _builtins.int
-    """log positions between the cursor and the head"""
+    """How many positions of the log lie between the cursor and its head."""
     @_builtins.property
-    def events(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_event_pb2.FulfillmentEvent]: ...
-    @_builtins.property
-    def opened(self) -> Global___Opened:
-        """first response"""
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_fulfillment_event_pb2.FulfillmentEvent]:
+        """The next events that match, in the order of the log. Empty where it only signals."""
 
     @_builtins.property
-    def caught_up(self) -> Global___CaughtUp: ...
+    def opened(self) -> Global___Opened:
+        """The stream is open: the first response."""
+
     @_builtins.property
-    def fell_behind(self) -> Global___FellBehind: ...
+    def caught_up(self) -> Global___CaughtUp:
+        """All that was in the log has been sent; what follows is live."""
+
     @_builtins.property
-    def heartbeat(self) -> Global___Heartbeat: ...
+    def fell_behind(self) -> Global___FellBehind:
+        """The reader was too slow for the live part: what follows is read from the store, until CaughtUp comes again."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___Heartbeat:
+        """Nothing happened; the cursor may have moved past events that do not match."""
+
     @_builtins.property
     def draining(self) -> Global___Draining:
-        """reconnect elsewhere; UNAVAILABLE follows"""
+        """This process is about to stop: reconnect elsewhere. UNAVAILABLE with DRAINING follows."""
 
     def __init__(
         self,
@@ -117,13 +133,18 @@ Global___StreamFulfillmentsResponse: _TypeAlias = StreamFulfillmentsResponse  # 
 
 @_typing.final
 class Opened(_message.Message):
+    """Opened says that a stream is open."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EARLIEST_CURSOR_FIELD_NUMBER: _builtins.int
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
     earliest_cursor: _builtins.bytes
+    """From where one could begin at the earliest, as the log is now."""
     @_builtins.property
-    def heartbeat_interval(self) -> _duration_pb2.Duration: ...
+    def heartbeat_interval(self) -> _duration_pb2.Duration:
+        """The heartbeat that was granted: a stream that is silent for much longer is dead."""
+
     def __init__(
         self,
         *,
@@ -140,6 +161,8 @@ Global___Opened: _TypeAlias = Opened  # noqa: Y015
 
 @_typing.final
 class CaughtUp(_message.Message):
+    """CaughtUp says that all that was in the log has been sent."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -155,6 +178,8 @@ Global___CaughtUp: _TypeAlias = CaughtUp  # noqa: Y015
 
 @_typing.final
 class FellBehind(_message.Message):
+    """FellBehind says that the reader was too slow for the live part."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -170,11 +195,15 @@ Global___FellBehind: _TypeAlias = FellBehind  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):
+    """Heartbeat says that the stream lives."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SERVER_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def server_time(self) -> _timestamp_pb2.Timestamp: ...
+    def server_time(self) -> _timestamp_pb2.Timestamp:
+        """The service's clock."""
+
     def __init__(
         self,
         *,
@@ -190,11 +219,15 @@ Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
 
 @_typing.final
 class Draining(_message.Message):
+    """Draining says that this process is about to stop."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RECONNECT_DELAY_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def reconnect_delay(self) -> _duration_pb2.Duration: ...
+    def reconnect_delay(self) -> _duration_pb2.Duration:
+        """How long to wait before connecting again, so that not all come at once."""
+
     def __init__(
         self,
         *,
@@ -210,6 +243,8 @@ Global___Draining: _TypeAlias = Draining  # noqa: Y015
 
 @_typing.final
 class ConsumeFulfillmentsRequest(_message.Message):
+    """ConsumeFulfillmentsRequest is what a member of a subscriber says."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     OPEN_FIELD_NUMBER: _builtins.int
@@ -220,21 +255,27 @@ class ConsumeFulfillmentsRequest(_message.Message):
     PING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def open(self) -> Global___OpenConsumer:
-        """first message only"""
+        """Joins the subscriber. The first message, and only that."""
 
     @_builtins.property
-    def ack(self) -> Global___AckEvents: ...
+    def ack(self) -> Global___AckEvents:
+        """Events are done."""
+
     @_builtins.property
-    def nack(self) -> Global___NackEvents: ...
+    def nack(self) -> Global___NackEvents:
+        """Events could not be done."""
+
     @_builtins.property
-    def add_credit(self) -> Global___AddCredit: ...
+    def add_credit(self) -> Global___AddCredit:
+        """More events may be sent."""
+
     @_builtins.property
     def close(self) -> Global___CloseConsumer:
-        """stop sending, finish the acks, release the shards"""
+        """Stop sending, finish the acks, release the shards."""
 
     @_builtins.property
     def ping(self) -> Global___Ping:
-        """keeps the lease: a member that neither acks nor pings loses it"""
+        """Keeps the lease: a member that neither acks nor pings loses it."""
 
     def __init__(
         self,
@@ -258,6 +299,8 @@ Global___ConsumeFulfillmentsRequest: _TypeAlias = ConsumeFulfillmentsRequest  # 
 
 @_typing.final
 class OpenConsumer(_message.Message):
+    """OpenConsumer joins a subscriber."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBER_FIELD_NUMBER: _builtins.int
@@ -266,14 +309,17 @@ class OpenConsumer(_message.Message):
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
     CREDIT_BYTES_FIELD_NUMBER: _builtins.int
     subscriber: _builtins.str
+    """The subscriber's name. Required."""
     member_id: _builtins.str
-    """stable per replica"""
+    """Names this replica, the same after a restart. Required."""
     credit: _builtins.int
-    """events that may be outstanding, 1..10000"""
+    """How many events may be outstanding: 1 to 10,000. Required."""
     credit_bytes: _builtins.int
-    """0 means 4 MiB"""
+    """How many bytes of events may be outstanding. Optional: 0 means 4 MiB."""
     @_builtins.property
-    def heartbeat_interval(self) -> _duration_pb2.Duration: ...
+    def heartbeat_interval(self) -> _duration_pb2.Duration:
+        """How often a response comes where nothing happens: clamped to 1 s to 60 s. Optional: 0 means 15 s."""
+
     def __init__(
         self,
         *,
@@ -293,11 +339,15 @@ Global___OpenConsumer: _TypeAlias = OpenConsumer  # noqa: Y015
 
 @_typing.final
 class AckEvents(_message.Message):
+    """AckEvents says that events are done and need not come again."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACK_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def ack_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def ack_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The deliveries' ack_ids. Required."""
+
     def __init__(
         self,
         *,
@@ -313,6 +363,8 @@ Global___AckEvents: _TypeAlias = AckEvents  # noqa: Y015
 
 @_typing.final
 class NackEvents(_message.Message):
+    """NackEvents says that events could not be done."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACK_IDS_FIELD_NUMBER: _builtins.int
@@ -320,11 +372,17 @@ class NackEvents(_message.Message):
     DELAY_FIELD_NUMBER: _builtins.int
     PARK_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
+    """Why, for an operator. Optional."""
     park: _builtins.bool
+    """Put them aside at once instead of trying again. Optional."""
     @_builtins.property
-    def ack_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def ack_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The deliveries' ack_ids. Required."""
+
     @_builtins.property
-    def delay(self) -> _duration_pb2.Duration: ...
+    def delay(self) -> _duration_pb2.Duration:
+        """When they are to come again. Optional: empty means after the usual backoff."""
+
     def __init__(
         self,
         *,
@@ -343,10 +401,13 @@ Global___NackEvents: _TypeAlias = NackEvents  # noqa: Y015
 
 @_typing.final
 class AddCredit(_message.Message):
+    """AddCredit allows more events."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CREDIT_FIELD_NUMBER: _builtins.int
     credit: _builtins.int
+    """How many more may be outstanding: at least 1. Required."""
     def __init__(
         self,
         *,
@@ -362,6 +423,8 @@ Global___AddCredit: _TypeAlias = AddCredit  # noqa: Y015
 
 @_typing.final
 class CloseConsumer(_message.Message):
+    """CloseConsumer leaves the subscriber in good order."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -377,6 +440,8 @@ Global___CloseConsumer: _TypeAlias = CloseConsumer  # noqa: Y015
 
 @_typing.final
 class Ping(_message.Message):
+    """Ping keeps a member's lease while it works."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -392,6 +457,8 @@ Global___Ping: _TypeAlias = Ping  # noqa: Y015
 
 @_typing.final
 class ConsumeFulfillmentsResponse(_message.Message):
+    """ConsumeFulfillmentsResponse is what a member of a subscriber is told."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     OPENED_FIELD_NUMBER: _builtins.int
@@ -401,17 +468,29 @@ class ConsumeFulfillmentsResponse(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def opened(self) -> Global___ConsumerOpened: ...
+    def opened(self) -> Global___ConsumerOpened:
+        """The member has joined: the first response."""
+
     @_builtins.property
-    def deliveries(self) -> Global___Deliveries: ...
+    def deliveries(self) -> Global___Deliveries:
+        """Events to work on."""
+
     @_builtins.property
-    def ack_results(self) -> Global___AckResults: ...
+    def ack_results(self) -> Global___AckResults:
+        """What became of acks and nacks."""
+
     @_builtins.property
-    def assignment(self) -> Global___Assignment: ...
+    def assignment(self) -> Global___Assignment:
+        """Which shards are this member's now."""
+
     @_builtins.property
-    def heartbeat(self) -> Global___Heartbeat: ...
+    def heartbeat(self) -> Global___Heartbeat:
+        """Nothing happened."""
+
     @_builtins.property
-    def draining(self) -> Global___Draining: ...
+    def draining(self) -> Global___Draining:
+        """This process is about to stop: reconnect elsewhere. UNAVAILABLE with DRAINING follows."""
+
     def __init__(
         self,
         *,
@@ -434,11 +513,15 @@ Global___ConsumeFulfillmentsResponse: _TypeAlias = ConsumeFulfillmentsResponse  
 
 @_typing.final
 class ConsumerOpened(_message.Message):
+    """ConsumerOpened says that a member has joined."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LEASE_DURATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def lease_duration(self) -> _duration_pb2.Duration: ...
+    def lease_duration(self) -> _duration_pb2.Duration:
+        """How long the member keeps its shards without an ack or a ping."""
+
     def __init__(
         self,
         *,
@@ -454,11 +537,15 @@ Global___ConsumerOpened: _TypeAlias = ConsumerOpened  # noqa: Y015
 
 @_typing.final
 class Deliveries(_message.Message):
+    """Deliveries are events to work on."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DELIVERIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]: ...
+    def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]:
+        """The events, each with its receipt."""
+
     def __init__(
         self,
         *,
@@ -474,16 +561,21 @@ Global___Deliveries: _TypeAlias = Deliveries  # noqa: Y015
 
 @_typing.final
 class Delivery(_message.Message):
+    """Delivery is one event handed to one member."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACK_ID_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     ack_id: _builtins.bytes
+    """Names this delivery in acks and nacks."""
     attempt: _builtins.int
-    """from 1"""
+    """How often it was handed out, this time included: from 1."""
     @_builtins.property
-    def event(self) -> _fulfillment_event_pb2.FulfillmentEvent: ...
+    def event(self) -> _fulfillment_event_pb2.FulfillmentEvent:
+        """The event."""
+
     def __init__(
         self,
         *,
@@ -501,16 +593,20 @@ Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
 
 @_typing.final
 class AckResults(_message.Message):
+    """AckResults says what became of acks and nacks."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCEPTED_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """durable now"""
+        """These are durable now."""
 
     @_builtins.property
-    def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___AckFailure]: ...
+    def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___AckFailure]:
+        """These were not taken."""
+
     def __init__(
         self,
         *,
@@ -527,13 +623,16 @@ Global___AckResults: _TypeAlias = AckResults  # noqa: Y015
 
 @_typing.final
 class AckFailure(_message.Message):
+    """AckFailure is an ack or nack that was not taken."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACK_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ack_id: _builtins.bytes
+    """The delivery."""
     reason: _builtins.str
-    """e.g. LEASE_LOST"""
+    """Why: LEASE_LOST where the event is another member's by now, and comes again."""
     def __init__(
         self,
         *,
@@ -550,14 +649,20 @@ Global___AckFailure: _TypeAlias = AckFailure  # noqa: Y015
 
 @_typing.final
 class Assignment(_message.Message):
+    """Assignment says which shards have come to a member or gone from it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     GAINED_SHARDS_FIELD_NUMBER: _builtins.int
     LOST_SHARDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def gained_shards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def gained_shards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Its own from now on."""
+
     @_builtins.property
-    def lost_shards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def lost_shards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Another's from now on: stop working on their events."""
+
     def __init__(
         self,
         *,

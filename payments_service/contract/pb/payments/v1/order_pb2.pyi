@@ -28,14 +28,21 @@ class _Mode:
 class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Mode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     MODE_UNSPECIFIED: _Mode.ValueType  # 0
+    """Not said: in a request, SUBSCRIPTION where a price_data recurs, else PAYMENT."""
     MODE_PAYMENT: _Mode.ValueType  # 1
+    """Paid once."""
     MODE_SUBSCRIPTION: _Mode.ValueType  # 2
+    """Paid again each period, until it is canceled."""
 
-class Mode(_Mode, metaclass=_ModeEnumTypeWrapper): ...
+class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+    """Mode is how an order is paid."""
 
 MODE_UNSPECIFIED: Mode.ValueType  # 0
+"""Not said: in a request, SUBSCRIPTION where a price_data recurs, else PAYMENT."""
 MODE_PAYMENT: Mode.ValueType  # 1
+"""Paid once."""
 MODE_SUBSCRIPTION: Mode.ValueType  # 2
+"""Paid again each period, until it is canceled."""
 Global___Mode: _TypeAlias = Mode  # noqa: Y015
 
 class _PaymentState:
@@ -45,38 +52,57 @@ class _PaymentState:
 class _PaymentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PaymentState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     PAYMENT_STATE_UNSPECIFIED: _PaymentState.ValueType  # 0
+    """No order's."""
     PAYMENT_STATE_OPEN: _PaymentState.ValueType  # 1
+    """The buyer can pay."""
     PAYMENT_STATE_AWAITING_FUNDS: _PaymentState.ValueType  # 2
-    """checkout completed, a delayed method has not settled"""
+    """The checkout is completed, and a delayed method (a bank debit) has not settled: do not fulfill yet."""
     PAYMENT_STATE_PAID: _PaymentState.ValueType  # 3
+    """Paid, or free."""
     PAYMENT_STATE_FAILED: _PaymentState.ValueType  # 4
+    """The delayed method failed: the money never came."""
     PAYMENT_STATE_EXPIRED: _PaymentState.ValueType  # 5
+    """The checkout closed without a payment."""
     PAYMENT_STATE_PARTIALLY_REFUNDED: _PaymentState.ValueType  # 6
+    """Paid, and a part was given back."""
     PAYMENT_STATE_REFUNDED: _PaymentState.ValueType  # 7
+    """All was given back."""
     PAYMENT_STATE_DISPUTED: _PaymentState.ValueType  # 8
+    """The buyer's bank disputes the payment."""
     PAYMENT_STATE_CHARGED_BACK: _PaymentState.ValueType  # 9
+    """The dispute is lost: the money is gone."""
     PAYMENT_STATE_CREATING: _PaymentState.ValueType  # 10
-    """committed here, Stripe has not answered"""
+    """Committed here, and Stripe has not answered yet."""
     PAYMENT_STATE_REJECTED: _PaymentState.ValueType  # 11
-    """Stripe refused the checkout"""
+    """Stripe refused the checkout; the same request gets the same refusal."""
 
-class PaymentState(_PaymentState, metaclass=_PaymentStateEnumTypeWrapper): ...
+class PaymentState(_PaymentState, metaclass=_PaymentStateEnumTypeWrapper):
+    """PaymentState is where the money of an order is."""
 
 PAYMENT_STATE_UNSPECIFIED: PaymentState.ValueType  # 0
+"""No order's."""
 PAYMENT_STATE_OPEN: PaymentState.ValueType  # 1
+"""The buyer can pay."""
 PAYMENT_STATE_AWAITING_FUNDS: PaymentState.ValueType  # 2
-"""checkout completed, a delayed method has not settled"""
+"""The checkout is completed, and a delayed method (a bank debit) has not settled: do not fulfill yet."""
 PAYMENT_STATE_PAID: PaymentState.ValueType  # 3
+"""Paid, or free."""
 PAYMENT_STATE_FAILED: PaymentState.ValueType  # 4
+"""The delayed method failed: the money never came."""
 PAYMENT_STATE_EXPIRED: PaymentState.ValueType  # 5
+"""The checkout closed without a payment."""
 PAYMENT_STATE_PARTIALLY_REFUNDED: PaymentState.ValueType  # 6
+"""Paid, and a part was given back."""
 PAYMENT_STATE_REFUNDED: PaymentState.ValueType  # 7
+"""All was given back."""
 PAYMENT_STATE_DISPUTED: PaymentState.ValueType  # 8
+"""The buyer's bank disputes the payment."""
 PAYMENT_STATE_CHARGED_BACK: PaymentState.ValueType  # 9
+"""The dispute is lost: the money is gone."""
 PAYMENT_STATE_CREATING: PaymentState.ValueType  # 10
-"""committed here, Stripe has not answered"""
+"""Committed here, and Stripe has not answered yet."""
 PAYMENT_STATE_REJECTED: PaymentState.ValueType  # 11
-"""Stripe refused the checkout"""
+"""Stripe refused the checkout; the same request gets the same refusal."""
 Global___PaymentState: _TypeAlias = PaymentState  # noqa: Y015
 
 class _SubscriptionState:
@@ -86,26 +112,41 @@ class _SubscriptionState:
 class _SubscriptionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubscriptionState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SUBSCRIPTION_STATE_UNSPECIFIED: _SubscriptionState.ValueType  # 0
-    """not a subscription"""
+    """Not a subscription, or not begun."""
     SUBSCRIPTION_STATE_ACTIVE: _SubscriptionState.ValueType  # 1
+    """Paid for the present period."""
     SUBSCRIPTION_STATE_PAST_DUE: _SubscriptionState.ValueType  # 2
+    """A renewal failed, and Stripe tries again."""
     SUBSCRIPTION_STATE_PAUSED: _SubscriptionState.ValueType  # 3
+    """Paused: nothing is charged."""
     SUBSCRIPTION_STATE_CANCELED: _SubscriptionState.ValueType  # 4
+    """Ended for good."""
     SUBSCRIPTION_STATE_TRIALING: _SubscriptionState.ValueType  # 5
+    """In a trial that costs nothing."""
     SUBSCRIPTION_STATE_UNPAID: _SubscriptionState.ValueType  # 6
+    """Renewals failed, and Stripe no longer tries."""
     SUBSCRIPTION_STATE_INCOMPLETE: _SubscriptionState.ValueType  # 7
+    """The first payment is not done."""
 
-class SubscriptionState(_SubscriptionState, metaclass=_SubscriptionStateEnumTypeWrapper): ...
+class SubscriptionState(_SubscriptionState, metaclass=_SubscriptionStateEnumTypeWrapper):
+    """SubscriptionState is how a subscription stands, in Stripe's terms."""
 
 SUBSCRIPTION_STATE_UNSPECIFIED: SubscriptionState.ValueType  # 0
-"""not a subscription"""
+"""Not a subscription, or not begun."""
 SUBSCRIPTION_STATE_ACTIVE: SubscriptionState.ValueType  # 1
+"""Paid for the present period."""
 SUBSCRIPTION_STATE_PAST_DUE: SubscriptionState.ValueType  # 2
+"""A renewal failed, and Stripe tries again."""
 SUBSCRIPTION_STATE_PAUSED: SubscriptionState.ValueType  # 3
+"""Paused: nothing is charged."""
 SUBSCRIPTION_STATE_CANCELED: SubscriptionState.ValueType  # 4
+"""Ended for good."""
 SUBSCRIPTION_STATE_TRIALING: SubscriptionState.ValueType  # 5
+"""In a trial that costs nothing."""
 SUBSCRIPTION_STATE_UNPAID: SubscriptionState.ValueType  # 6
+"""Renewals failed, and Stripe no longer tries."""
 SUBSCRIPTION_STATE_INCOMPLETE: SubscriptionState.ValueType  # 7
+"""The first payment is not done."""
 Global___SubscriptionState: _TypeAlias = SubscriptionState  # noqa: Y015
 
 class _FulfillmentState:
@@ -115,28 +156,41 @@ class _FulfillmentState:
 class _FulfillmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FulfillmentState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FULFILLMENT_STATE_UNSPECIFIED: _FulfillmentState.ValueType  # 0
-    """nothing is owed yet"""
+    """Nothing is owed yet."""
     FULFILLMENT_STATE_PENDING: _FulfillmentState.ValueType  # 1
+    """Owed; the service works on it, or will try again."""
     FULFILLMENT_STATE_AWAITING_OWNER: _FulfillmentState.ValueType  # 2
-    """handed to the owning service"""
+    """Handed to the owning service, which answers by CompleteFulfillment or FailFulfillment."""
     FULFILLMENT_STATE_FULFILLED: _FulfillmentState.ValueType  # 3
+    """Done."""
     FULFILLMENT_STATE_FAILED: _FulfillmentState.ValueType  # 4
+    """Tries are used up, or the owner gave up: an operator must look (RetryFulfillment)."""
     FULFILLMENT_STATE_REVOKED: _FulfillmentState.ValueType  # 5
+    """Taken back, by a refund, a lost dispute or a cancellation."""
 
-class FulfillmentState(_FulfillmentState, metaclass=_FulfillmentStateEnumTypeWrapper): ...
+class FulfillmentState(_FulfillmentState, metaclass=_FulfillmentStateEnumTypeWrapper):
+    """FulfillmentState is how far something owed was handed over."""
 
 FULFILLMENT_STATE_UNSPECIFIED: FulfillmentState.ValueType  # 0
-"""nothing is owed yet"""
+"""Nothing is owed yet."""
 FULFILLMENT_STATE_PENDING: FulfillmentState.ValueType  # 1
+"""Owed; the service works on it, or will try again."""
 FULFILLMENT_STATE_AWAITING_OWNER: FulfillmentState.ValueType  # 2
-"""handed to the owning service"""
+"""Handed to the owning service, which answers by CompleteFulfillment or FailFulfillment."""
 FULFILLMENT_STATE_FULFILLED: FulfillmentState.ValueType  # 3
+"""Done."""
 FULFILLMENT_STATE_FAILED: FulfillmentState.ValueType  # 4
+"""Tries are used up, or the owner gave up: an operator must look (RetryFulfillment)."""
 FULFILLMENT_STATE_REVOKED: FulfillmentState.ValueType  # 5
+"""Taken back, by a refund, a lost dispute or a cancellation."""
 Global___FulfillmentState: _TypeAlias = FulfillmentState  # noqa: Y015
 
 @_typing.final
 class Order(_message.Message):
+    """Order is one checkout and all that came of it. It is written before Stripe is asked, so that no webhook comes too
+    early for it, and is never deleted.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
@@ -164,51 +218,79 @@ class Order(_message.Message):
     CANCEL_AT_PERIOD_END_FIELD_NUMBER: _builtins.int
     CURRENT_PERIOD_END_FIELD_NUMBER: _builtins.int
     REFUNDS_FIELD_NUMBER: _builtins.int
-    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     FULFILLMENT_COUNT_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
+    """The order's id (`ord_...`), given by the service."""
     organization_id: _builtins.str
+    """The organization that sells. Callers of another organization do not find the order."""
     user_id: _builtins.str
+    """The user who buys, as the caller named them."""
     mode: Global___Mode.ValueType
+    """How it is paid."""
     payment_state: Global___PaymentState.ValueType
+    """Where the money is. It may go back, when a refund fails or a dispute is won."""
     fulfillment_state: Global___FulfillmentState.ValueType
+    """How far the newest fulfillment has come."""
     checkout_session_id: _builtins.str
+    """Stripe's id of the checkout session (`cs_...`). Empty until Stripe has answered."""
     checkout_url: _builtins.str
-    """while it is open"""
+    """Where the buyer pays. Only while the checkout is open."""
     payment_intent_id: _builtins.str
+    """Stripe's id of the payment (`pi_...`), in MODE_PAYMENT. Empty until the buyer has paid or tried to."""
     subscription_id: _builtins.str
+    """Stripe's id of the subscription (`sub_...`), in MODE_SUBSCRIPTION. Empty until it has begun."""
     subscription_state: Global___SubscriptionState.ValueType
+    """How the subscription stands, in MODE_SUBSCRIPTION."""
     livemode: _builtins.bool
+    """Whether real money moves."""
     version: _builtins.int
-    """+1 with each event of the order"""
+    """How many events the order has had: each one adds 1. A consumer that holds a higher one has newer news."""
     created_by: _builtins.str
-    """the caller's identity; "stripe" for an adopted order"""
+    """Who made the order: the caller's name, or "stripe" for an order that was adopted from Stripe."""
     stripe_account: _builtins.str
-    """acct_... where a connected account sells"""
+    """Stripe's id of the connected account that sells (`acct_...`). Empty: the platform's own."""
     cancel_at_period_end: _builtins.bool
-    customer_id: _builtins.str
-    """Stripe's cus_..., once it is known; user_id is the same where an adopted order names no user"""
+    """Whether the subscription ends with the present period."""
     fulfillment_count: _builtins.int
-    """fulfillments holds the newest 20"""
+    """How many fulfillments there are in all; more than `fulfillments` holds where there are over 20."""
+    customer_id: _builtins.str
+    """Stripe's id of the customer (`cus_...`), once it is known. `user_id` is the same where an adopted order names no user."""
     @_builtins.property
-    def purchase(self) -> _purchase_pb2.Purchase: ...
+    def purchase(self) -> _purchase_pb2.Purchase:
+        """What is bought."""
+
     @_builtins.property
-    def total(self) -> _purchase_pb2.Money: ...
+    def total(self) -> _purchase_pb2.Money:
+        """What the checkout costs, taxes and discounts included. Empty while it is not known."""
+
     @_builtins.property
-    def refunded(self) -> _purchase_pb2.Money: ...
+    def refunded(self) -> _purchase_pb2.Money:
+        """What was given back, over all payments of the order. Empty: nothing."""
+
     @_builtins.property
-    def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the order was made."""
+
     @_builtins.property
-    def update_time(self) -> _timestamp_pb2.Timestamp: ...
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When the order last changed."""
+
     @_builtins.property
-    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the checkout closes by itself."""
+
     @_builtins.property
-    def fulfillments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fulfillment]: ...
+    def fulfillments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fulfillment]:
+        """What is and was owed, newest first: the newest 20, so that events stay small. ListFulfillments has all."""
+
     @_builtins.property
-    def current_period_end(self) -> _timestamp_pb2.Timestamp: ...
+    def current_period_end(self) -> _timestamp_pb2.Timestamp:
+        """When the paid period of the subscription ends."""
+
     @_builtins.property
     def refunds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refund]:
-        """the newest 20"""
+        """What was given back or is to be, newest first: the newest 20."""
 
     def __init__(
         self,
@@ -238,8 +320,8 @@ class Order(_message.Message):
         cancel_at_period_end: _builtins.bool = ...,
         current_period_end: _timestamp_pb2.Timestamp | None = ...,
         refunds: _abc.Iterable[Global___Refund] | None = ...,
-        customer_id: _builtins.str = ...,
         fulfillment_count: _builtins.int = ...,
+        customer_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "current_period_end", b"current_period_end", "expire_time", b"expire_time", "purchase", b"purchase", "refunded", b"refunded", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -251,6 +333,8 @@ Global___Order: _TypeAlias = Order  # noqa: Y015
 
 @_typing.final
 class Refund(_message.Message):
+    """Refund is money given back, by RefundOrder or in Stripe's dashboard."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     class _State:
@@ -260,21 +344,33 @@ class Refund(_message.Message):
     class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Refund._State.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STATE_UNSPECIFIED: Refund._State.ValueType  # 0
+        """No refund's."""
         STATE_REQUESTED: Refund._State.ValueType  # 1
-        """ours, committed, Stripe not yet heard"""
+        """Ours and committed; Stripe has not answered yet."""
         STATE_PENDING: Refund._State.ValueType  # 2
+        """Stripe has it; the bank has not."""
         STATE_SUCCEEDED: Refund._State.ValueType  # 3
+        """The money is on its way to the buyer."""
         STATE_FAILED: Refund._State.ValueType  # 4
+        """The bank sent it back: the money is the seller's again."""
         STATE_CANCELED: Refund._State.ValueType  # 5
+        """Canceled before it was sent."""
 
-    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """State is how far a refund has come."""
+
     STATE_UNSPECIFIED: Refund.State.ValueType  # 0
+    """No refund's."""
     STATE_REQUESTED: Refund.State.ValueType  # 1
-    """ours, committed, Stripe not yet heard"""
+    """Ours and committed; Stripe has not answered yet."""
     STATE_PENDING: Refund.State.ValueType  # 2
+    """Stripe has it; the bank has not."""
     STATE_SUCCEEDED: Refund.State.ValueType  # 3
+    """The money is on its way to the buyer."""
     STATE_FAILED: Refund.State.ValueType  # 4
+    """The bank sent it back: the money is the seller's again."""
     STATE_CANCELED: Refund.State.ValueType  # 5
+    """Canceled before it was sent."""
 
     REFUND_ID_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
@@ -282,14 +378,19 @@ class Refund(_message.Message):
     FULFILLMENT_ID_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     refund_id: _builtins.str
-    """Stripe's re_..."""
+    """Stripe's id (`re_...`). Empty until Stripe has answered."""
     state: Global___Refund.State.ValueType
+    """How far it is. What is pending counts as spent."""
     fulfillment_id: _builtins.str
-    """the payment that it gives back"""
+    """The fulfillment whose payment it gives back."""
     @_builtins.property
-    def amount(self) -> _purchase_pb2.Money: ...
+    def amount(self) -> _purchase_pb2.Money:
+        """How much."""
+
     @_builtins.property
-    def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
     def __init__(
         self,
         *,
@@ -309,7 +410,7 @@ Global___Refund: _TypeAlias = Refund  # noqa: Y015
 
 @_typing.final
 class Fulfillment(_message.Message):
-    """One thing owed for one payment: the checkout's, or one paid invoice's of a subscription."""
+    """Fulfillment is one thing owed for one payment: the checkout's, or that of one paid invoice of a subscription."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -347,30 +448,47 @@ class Fulfillment(_message.Message):
     PERIOD_START_FIELD_NUMBER: _builtins.int
     PERIOD_END_FIELD_NUMBER: _builtins.int
     fulfillment_id: _builtins.str
+    """The fulfillment's id (`ful_...`), given by the service."""
     source_id: _builtins.str
-    """payment mode: the checkout session's id; subscription mode: always the invoice's; unique within the order"""
+    """What it is owed for, unique within the order: the checkout session's id in MODE_PAYMENT, always the invoice's in
+    MODE_SUBSCRIPTION.
+    """
     state: Global___FulfillmentState.ValueType
+    """How far it has come."""
     attempts: _builtins.int
+    """How often it was tried since it was last opened."""
     last_error: _builtins.str
+    """What went wrong the last time, for an operator. At most 500 characters."""
     generation: _builtins.int
-    """+1 each time it is granted again after a revocation"""
+    """0 at first; 1 is added each time it is granted again after a revocation. A report answers one generation, so that
+    one about a revoked generation changes nothing.
+    """
     payment_intent_id: _builtins.str
+    """Stripe's id of the payment (`pi_...`). Empty where nothing was to be paid."""
     @_builtins.property
     def result(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """what the fulfiller produced: a licence key, a booking"""
+        """What the fulfiller produced: a licence key, a booking. At most 50 pairs."""
 
     @_builtins.property
-    def update_time(self) -> _timestamp_pb2.Timestamp: ...
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When it last changed."""
+
     @_builtins.property
-    def amount(self) -> _purchase_pb2.Money: ...
+    def amount(self) -> _purchase_pb2.Money:
+        """What was paid for it."""
+
     @_builtins.property
-    def refunded(self) -> _purchase_pb2.Money: ...
+    def refunded(self) -> _purchase_pb2.Money:
+        """What of that was given back. Empty: nothing."""
+
     @_builtins.property
     def period_start(self) -> _timestamp_pb2.Timestamp:
-        """subscriptions: what this payment covers"""
+        """From when on this payment covers, in MODE_SUBSCRIPTION."""
 
     @_builtins.property
-    def period_end(self) -> _timestamp_pb2.Timestamp: ...
+    def period_end(self) -> _timestamp_pb2.Timestamp:
+        """Until when this payment covers, in MODE_SUBSCRIPTION."""
+
     def __init__(
         self,
         *,

@@ -28,83 +28,337 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PaymentsStub:
-    """For internal callers."""
+    """Payments is for internal callers: to sell something by Stripe Checkout, and to learn what was paid and fulfilled.
+
+    Every error carries `google.rpc.ErrorInfo` with the domain "payments" and a reason, on which clients act; messages
+    are for people and may change. Any method can answer these, so they are not repeated below:
+
+    - INVALID_REQUEST (INVALID_ARGUMENT): the request is wrong; `BadRequest.field_violations` names every wrong field.
+    - UNAUTHENTICATED (UNAUTHENTICATED): no known caller stands behind the call; send `authorization: Bearer <token>`.
+    - CALLER_NOT_ALLOWED (PERMISSION_DENIED): the caller may not do this, or names what is not its own; metadata
+      `missing` says what it lacks.
+    - STORAGE_UNAVAILABLE (UNAVAILABLE): the database does not answer; try again, `RetryInfo` says when.
+    - INTERNAL (INTERNAL): the service failed; metadata `error_id` finds the cause in its log.
+
+    UNAVAILABLE without a reason comes from gRPC itself, where no process is reached or one is stopping: try again.
+    What belongs to another organization does not exist for a caller: it gets the NOT_FOUND of the method.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PaymentsAsyncStub: ...
     CreateCheckout: _grpc.UnaryUnaryMultiCallable[_payments_pb2.CreateCheckoutRequest, _payments_pb2.CreateCheckoutResponse]
+    """Makes an order and its checkout at Stripe, and gives the address where the buyer pays. Safe to repeat: the same
+    request_id with the same body gives the same order in its present state, also after a crash or when two calls race.
+
+    - REQUEST_ID_REUSED (ALREADY_EXISTS): the request_id came before with another body; metadata `order_id`. Use a new
+      one for a new order.
+    - STRIPE_REJECTED (FAILED_PRECONDITION): Stripe refused the checkout, and would again; metadata `stripe_code`,
+      `stripe_param` and `stripe_request_id`. The order is REJECTED.
+    - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED) and STRIPE_UNAVAILABLE (UNAVAILABLE): nothing happened; try again after
+      `RetryInfo`.
+    - STRIPE_OUTCOME_UNKNOWN (UNAVAILABLE): Stripe's answer was lost, it may have made the checkout; metadata
+      `order_id`. Try again with the same request_id only.
+    - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account; an operator must act.
+    """
     ExpireCheckout: _grpc.UnaryUnaryMultiCallable[_payments_pb2.ExpireCheckoutRequest, _payments_pb2.ExpireCheckoutResponse]
+    """Closes an open checkout, so that nobody can pay it any more. Safe to repeat. A buyer who pays at the same moment
+    wins.
+
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id`.
+    - CHECKOUT_NOT_OPEN (FAILED_PRECONDITION): it was paid, or never opened; metadata `state`.
+    - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE, STRIPE_OUTCOME_UNKNOWN and STRIPE_MISCONFIGURED: as in
+      CreateCheckout; the call is safe to repeat.
+    """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_payments_pb2.GetOrderRequest, _payments_pb2.GetOrderResponse]
+    """Gives one order, as it is known here or, by `refresh`, as Stripe knows it now.
+
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id` or `checkout_session_id`.
+    - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE and STRIPE_MISCONFIGURED: by `refresh` only, as in
+      CreateCheckout; the order itself is unharmed, ask without `refresh` or again later.
+    """
     ListOrders: _grpc.UnaryUnaryMultiCallable[_payments_pb2.ListOrdersRequest, _payments_pb2.ListOrdersResponse]
+    """Lists the caller's orders, newest first, in stable pages. No reason is specific to it."""
     WaitOrder: _grpc.UnaryStreamMultiCallable[_payments_pb2.WaitOrderRequest, _payments_pb2.WaitOrderResponse]
-    """Pushes the order's state until it is settled; pulls from Stripe when the webhook is late (for return pages)."""
+    """Pushes an order's state until it is settled, and asks Stripe when the webhook is late: for return pages.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; use GetOrder with `refresh`.
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id` or `checkout_session_id`.
+    """
     RefundOrder: _grpc.UnaryUnaryMultiCallable[_payments_pb2.RefundOrderRequest, _payments_pb2.RefundOrderResponse]
+    """Gives money back, in part or in full. Safe to repeat with the same request_id.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; refund in Stripe's dashboard.
+    - ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND (NOT_FOUND): the caller has no such order, or the order no such payment.
+    - REQUEST_ID_REUSED (ALREADY_EXISTS): the request_id came before with another body.
+    - NOTHING_TO_REFUND (FAILED_PRECONDITION): nothing was paid, or nothing is left; metadata has the state.
+    - REFUND_EXCEEDS_PAYMENT (FAILED_PRECONDITION): more is asked for than is left; metadata has what is left.
+    - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE, STRIPE_OUTCOME_UNKNOWN and STRIPE_MISCONFIGURED: as in
+      CreateCheckout.
+    """
     CancelSubscription: _grpc.UnaryUnaryMultiCallable[_payments_pb2.CancelSubscriptionRequest, _payments_pb2.CancelSubscriptionResponse]
+    """Ends a subscription, now or with its period. Safe to repeat with the same request_id.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; cancel in Stripe's dashboard.
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id`.
+    - REQUEST_ID_REUSED (ALREADY_EXISTS): the request_id came before with another body.
+    - NOT_A_SUBSCRIPTION (FAILED_PRECONDITION): the order is paid once, or its subscription has not begun.
+    - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE, STRIPE_OUTCOME_UNKNOWN and STRIPE_MISCONFIGURED: as in
+      CreateCheckout.
+    """
     CompleteFulfillment: _grpc.UnaryUnaryMultiCallable[_payments_pb2.CompleteFulfillmentRequest, _payments_pb2.CompleteFulfillmentResponse]
-    """The owning service reports on a fulfillment that was handed to it."""
+    """The owning service reports that a fulfillment which was handed to it is done. The same report again is the same
+    answer.
+
+    - FULFILLMENT_NOT_FOUND (NOT_FOUND): the caller has no such fulfillment; metadata `fulfillment_id`.
+    - GENERATION_MISMATCH (FAILED_PRECONDITION): the report answers another generation than the present one, metadata
+      `generation`: it was revoked or granted again meanwhile. Act on the newest event.
+    - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it does not wait for its owner; metadata `state`.
+    """
     FailFulfillment: _grpc.UnaryUnaryMultiCallable[_payments_pb2.FailFulfillmentRequest, _payments_pb2.FailFulfillmentResponse]
+    """The owning service reports that a fulfillment which was handed to it cannot be done, or not now. The same report
+    again is the same answer.
+
+    - FULFILLMENT_NOT_FOUND (NOT_FOUND): the caller has no such fulfillment; metadata `fulfillment_id`.
+    - GENERATION_MISMATCH (FAILED_PRECONDITION): as in CompleteFulfillment.
+    - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it does not wait for its owner; metadata `state`.
+    """
     ListFulfillments: _grpc.UnaryUnaryMultiCallable[_payments_pb2.ListFulfillmentsRequest, _payments_pb2.ListFulfillmentsResponse]
+    """Lists what one order owes and owed, newest first, in stable pages.
+
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id`.
+    """
     ListEntitlements: _grpc.UnaryUnaryMultiCallable[_payments_pb2.ListEntitlementsRequest, _payments_pb2.ListEntitlementsResponse]
+    """Lists what users may use, the newest grant first, in stable pages. No reason is specific to it."""
     StreamFulfillments: _grpc.UnaryStreamMultiCallable[_fulfillment_stream_pb2.StreamFulfillmentsRequest, _fulfillment_stream_pb2.StreamFulfillmentsResponse]
-    """The caller keeps the cursor."""
+    """Sends the event log from a place that the caller keeps, and then live. Delivery is at least once; each order's
+    events come in order. The stream ends by an error only, and goes on from its last cursor.
+
+    - START_REQUIRED (INVALID_ARGUMENT): no start was given.
+    - CURSOR_INVALID (INVALID_ARGUMENT): the cursor was not made by this service, or was changed.
+    - CURSOR_EXPIRED (OUT_OF_RANGE): what follows the cursor is no longer kept; metadata `earliest_cursor` (base64) is
+      where one can begin, knowing that events are missed.
+    - CURSOR_DIVERGED (FAILED_PRECONDITION): the log was restored to an earlier state and went on differently, or is
+      another one; begin again from earliest.
+    - CURSOR_AHEAD (FAILED_PRECONDITION): the cursor lies past the head of the log, which was restored.
+    - SLOW_CONSUMER (RESOURCE_EXHAUSTED): the client does not read; open again from metadata `cursor` (base64).
+    - DRAINING (UNAVAILABLE): this process is about to stop, or the stream is old; open again from the last cursor.
+    - CALLER_NOT_ALLOWED (PERMISSION_DENIED): also while it runs, where the callers file changes; a caller that is
+      taken out of it gets UNAUTHENTICATED.
+    """
     ConsumeFulfillments: _grpc.StreamStreamMultiCallable[_fulfillment_stream_pb2.ConsumeFulfillmentsRequest, _fulfillment_stream_pb2.ConsumeFulfillmentsResponse]
-    """The service keeps the cursor: acks, credit, replicas of one consumer share the work."""
+    """Sends the event log from a place that the service keeps: members of a subscriber share the work, by acks, credit
+    and leases.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; use StreamFulfillments.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    - CURSOR_EXPIRED (OUT_OF_RANGE): its place is no longer kept; an explicit SeekSubscriber is needed.
+    - SLOW_CONSUMER (RESOURCE_EXHAUSTED): the client does not read.
+    - LEASE_LOST: in AckFailure only, where a delivery is another member's by now.
+    """
 
 @_typing.type_check_only
 class PaymentsAsyncStub(PaymentsStub):
-    """For internal callers."""
+    """Payments is for internal callers: to sell something by Stripe Checkout, and to learn what was paid and fulfilled.
+
+    Every error carries `google.rpc.ErrorInfo` with the domain "payments" and a reason, on which clients act; messages
+    are for people and may change. Any method can answer these, so they are not repeated below:
+
+    - INVALID_REQUEST (INVALID_ARGUMENT): the request is wrong; `BadRequest.field_violations` names every wrong field.
+    - UNAUTHENTICATED (UNAUTHENTICATED): no known caller stands behind the call; send `authorization: Bearer <token>`.
+    - CALLER_NOT_ALLOWED (PERMISSION_DENIED): the caller may not do this, or names what is not its own; metadata
+      `missing` says what it lacks.
+    - STORAGE_UNAVAILABLE (UNAVAILABLE): the database does not answer; try again, `RetryInfo` says when.
+    - INTERNAL (INTERNAL): the service failed; metadata `error_id` finds the cause in its log.
+
+    UNAVAILABLE without a reason comes from gRPC itself, where no process is reached or one is stopping: try again.
+    What belongs to another organization does not exist for a caller: it gets the NOT_FOUND of the method.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCheckout: _aio.UnaryUnaryMultiCallable[_payments_pb2.CreateCheckoutRequest, _payments_pb2.CreateCheckoutResponse]  # type: ignore[assignment]
+    """Makes an order and its checkout at Stripe, and gives the address where the buyer pays. Safe to repeat: the same
+    request_id with the same body gives the same order in its present state, also after a crash or when two calls race.
+
+    - REQUEST_ID_REUSED (ALREADY_EXISTS): the request_id came before with another body; metadata `order_id`. Use a new
+      one for a new order.
+    - STRIPE_REJECTED (FAILED_PRECONDITION): Stripe refused the checkout, and would again; metadata `stripe_code`,
+      `stripe_param` and `stripe_request_id`. The order is REJECTED.
+    - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED) and STRIPE_UNAVAILABLE (UNAVAILABLE): nothing happened; try again after
+      `RetryInfo`.
+    - STRIPE_OUTCOME_UNKNOWN (UNAVAILABLE): Stripe's answer was lost, it may have made the checkout; metadata
+      `order_id`. Try again with the same request_id only.
+    - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account; an operator must act.
+    """
     ExpireCheckout: _aio.UnaryUnaryMultiCallable[_payments_pb2.ExpireCheckoutRequest, _payments_pb2.ExpireCheckoutResponse]  # type: ignore[assignment]
+    """Closes an open checkout, so that nobody can pay it any more. Safe to repeat. A buyer who pays at the same moment
+    wins.
+
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id`.
+    - CHECKOUT_NOT_OPEN (FAILED_PRECONDITION): it was paid, or never opened; metadata `state`.
+    - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE, STRIPE_OUTCOME_UNKNOWN and STRIPE_MISCONFIGURED: as in
+      CreateCheckout; the call is safe to repeat.
+    """
     GetOrder: _aio.UnaryUnaryMultiCallable[_payments_pb2.GetOrderRequest, _payments_pb2.GetOrderResponse]  # type: ignore[assignment]
+    """Gives one order, as it is known here or, by `refresh`, as Stripe knows it now.
+
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id` or `checkout_session_id`.
+    - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE and STRIPE_MISCONFIGURED: by `refresh` only, as in
+      CreateCheckout; the order itself is unharmed, ask without `refresh` or again later.
+    """
     ListOrders: _aio.UnaryUnaryMultiCallable[_payments_pb2.ListOrdersRequest, _payments_pb2.ListOrdersResponse]  # type: ignore[assignment]
+    """Lists the caller's orders, newest first, in stable pages. No reason is specific to it."""
     WaitOrder: _aio.UnaryStreamMultiCallable[_payments_pb2.WaitOrderRequest, _payments_pb2.WaitOrderResponse]  # type: ignore[assignment]
-    """Pushes the order's state until it is settled; pulls from Stripe when the webhook is late (for return pages)."""
+    """Pushes an order's state until it is settled, and asks Stripe when the webhook is late: for return pages.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; use GetOrder with `refresh`.
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id` or `checkout_session_id`.
+    """
     RefundOrder: _aio.UnaryUnaryMultiCallable[_payments_pb2.RefundOrderRequest, _payments_pb2.RefundOrderResponse]  # type: ignore[assignment]
+    """Gives money back, in part or in full. Safe to repeat with the same request_id.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; refund in Stripe's dashboard.
+    - ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND (NOT_FOUND): the caller has no such order, or the order no such payment.
+    - REQUEST_ID_REUSED (ALREADY_EXISTS): the request_id came before with another body.
+    - NOTHING_TO_REFUND (FAILED_PRECONDITION): nothing was paid, or nothing is left; metadata has the state.
+    - REFUND_EXCEEDS_PAYMENT (FAILED_PRECONDITION): more is asked for than is left; metadata has what is left.
+    - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE, STRIPE_OUTCOME_UNKNOWN and STRIPE_MISCONFIGURED: as in
+      CreateCheckout.
+    """
     CancelSubscription: _aio.UnaryUnaryMultiCallable[_payments_pb2.CancelSubscriptionRequest, _payments_pb2.CancelSubscriptionResponse]  # type: ignore[assignment]
+    """Ends a subscription, now or with its period. Safe to repeat with the same request_id.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; cancel in Stripe's dashboard.
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id`.
+    - REQUEST_ID_REUSED (ALREADY_EXISTS): the request_id came before with another body.
+    - NOT_A_SUBSCRIPTION (FAILED_PRECONDITION): the order is paid once, or its subscription has not begun.
+    - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE, STRIPE_OUTCOME_UNKNOWN and STRIPE_MISCONFIGURED: as in
+      CreateCheckout.
+    """
     CompleteFulfillment: _aio.UnaryUnaryMultiCallable[_payments_pb2.CompleteFulfillmentRequest, _payments_pb2.CompleteFulfillmentResponse]  # type: ignore[assignment]
-    """The owning service reports on a fulfillment that was handed to it."""
+    """The owning service reports that a fulfillment which was handed to it is done. The same report again is the same
+    answer.
+
+    - FULFILLMENT_NOT_FOUND (NOT_FOUND): the caller has no such fulfillment; metadata `fulfillment_id`.
+    - GENERATION_MISMATCH (FAILED_PRECONDITION): the report answers another generation than the present one, metadata
+      `generation`: it was revoked or granted again meanwhile. Act on the newest event.
+    - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it does not wait for its owner; metadata `state`.
+    """
     FailFulfillment: _aio.UnaryUnaryMultiCallable[_payments_pb2.FailFulfillmentRequest, _payments_pb2.FailFulfillmentResponse]  # type: ignore[assignment]
+    """The owning service reports that a fulfillment which was handed to it cannot be done, or not now. The same report
+    again is the same answer.
+
+    - FULFILLMENT_NOT_FOUND (NOT_FOUND): the caller has no such fulfillment; metadata `fulfillment_id`.
+    - GENERATION_MISMATCH (FAILED_PRECONDITION): as in CompleteFulfillment.
+    - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it does not wait for its owner; metadata `state`.
+    """
     ListFulfillments: _aio.UnaryUnaryMultiCallable[_payments_pb2.ListFulfillmentsRequest, _payments_pb2.ListFulfillmentsResponse]  # type: ignore[assignment]
+    """Lists what one order owes and owed, newest first, in stable pages.
+
+    - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id`.
+    """
     ListEntitlements: _aio.UnaryUnaryMultiCallable[_payments_pb2.ListEntitlementsRequest, _payments_pb2.ListEntitlementsResponse]  # type: ignore[assignment]
+    """Lists what users may use, the newest grant first, in stable pages. No reason is specific to it."""
     StreamFulfillments: _aio.UnaryStreamMultiCallable[_fulfillment_stream_pb2.StreamFulfillmentsRequest, _fulfillment_stream_pb2.StreamFulfillmentsResponse]  # type: ignore[assignment]
-    """The caller keeps the cursor."""
+    """Sends the event log from a place that the caller keeps, and then live. Delivery is at least once; each order's
+    events come in order. The stream ends by an error only, and goes on from its last cursor.
+
+    - START_REQUIRED (INVALID_ARGUMENT): no start was given.
+    - CURSOR_INVALID (INVALID_ARGUMENT): the cursor was not made by this service, or was changed.
+    - CURSOR_EXPIRED (OUT_OF_RANGE): what follows the cursor is no longer kept; metadata `earliest_cursor` (base64) is
+      where one can begin, knowing that events are missed.
+    - CURSOR_DIVERGED (FAILED_PRECONDITION): the log was restored to an earlier state and went on differently, or is
+      another one; begin again from earliest.
+    - CURSOR_AHEAD (FAILED_PRECONDITION): the cursor lies past the head of the log, which was restored.
+    - SLOW_CONSUMER (RESOURCE_EXHAUSTED): the client does not read; open again from metadata `cursor` (base64).
+    - DRAINING (UNAVAILABLE): this process is about to stop, or the stream is old; open again from the last cursor.
+    - CALLER_NOT_ALLOWED (PERMISSION_DENIED): also while it runs, where the callers file changes; a caller that is
+      taken out of it gets UNAUTHENTICATED.
+    """
     ConsumeFulfillments: _aio.StreamStreamMultiCallable[_fulfillment_stream_pb2.ConsumeFulfillmentsRequest, _fulfillment_stream_pb2.ConsumeFulfillmentsResponse]  # type: ignore[assignment]
-    """The service keeps the cursor: acks, credit, replicas of one consumer share the work."""
+    """Sends the event log from a place that the service keeps: members of a subscriber share the work, by acks, credit
+    and leases.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; use StreamFulfillments.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    - CURSOR_EXPIRED (OUT_OF_RANGE): its place is no longer kept; an explicit SeekSubscriber is needed.
+    - SLOW_CONSUMER (RESOURCE_EXHAUSTED): the client does not read.
+    - LEASE_LOST: in AckFailure only, where a delivery is another member's by now.
+    """
 
 class PaymentsServicer(metaclass=_abc_1.ABCMeta):
-    """For internal callers."""
+    """Payments is for internal callers: to sell something by Stripe Checkout, and to learn what was paid and fulfilled.
+
+    Every error carries `google.rpc.ErrorInfo` with the domain "payments" and a reason, on which clients act; messages
+    are for people and may change. Any method can answer these, so they are not repeated below:
+
+    - INVALID_REQUEST (INVALID_ARGUMENT): the request is wrong; `BadRequest.field_violations` names every wrong field.
+    - UNAUTHENTICATED (UNAUTHENTICATED): no known caller stands behind the call; send `authorization: Bearer <token>`.
+    - CALLER_NOT_ALLOWED (PERMISSION_DENIED): the caller may not do this, or names what is not its own; metadata
+      `missing` says what it lacks.
+    - STORAGE_UNAVAILABLE (UNAVAILABLE): the database does not answer; try again, `RetryInfo` says when.
+    - INTERNAL (INTERNAL): the service failed; metadata `error_id` finds the cause in its log.
+
+    UNAVAILABLE without a reason comes from gRPC itself, where no process is reached or one is stopping: try again.
+    What belongs to another organization does not exist for a caller: it gets the NOT_FOUND of the method.
+    """
 
     @_abc_1.abstractmethod
     def CreateCheckout(
         self,
         request: _payments_pb2.CreateCheckoutRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_payments_pb2.CreateCheckoutResponse, _abc.Awaitable[_payments_pb2.CreateCheckoutResponse]]: ...
+    ) -> _typing.Union[_payments_pb2.CreateCheckoutResponse, _abc.Awaitable[_payments_pb2.CreateCheckoutResponse]]:
+        """Makes an order and its checkout at Stripe, and gives the address where the buyer pays. Safe to repeat: the same
+        request_id with the same body gives the same order in its present state, also after a crash or when two calls race.
+
+        - REQUEST_ID_REUSED (ALREADY_EXISTS): the request_id came before with another body; metadata `order_id`. Use a new
+          one for a new order.
+        - STRIPE_REJECTED (FAILED_PRECONDITION): Stripe refused the checkout, and would again; metadata `stripe_code`,
+          `stripe_param` and `stripe_request_id`. The order is REJECTED.
+        - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED) and STRIPE_UNAVAILABLE (UNAVAILABLE): nothing happened; try again after
+          `RetryInfo`.
+        - STRIPE_OUTCOME_UNKNOWN (UNAVAILABLE): Stripe's answer was lost, it may have made the checkout; metadata
+          `order_id`. Try again with the same request_id only.
+        - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account; an operator must act.
+        """
 
     @_abc_1.abstractmethod
     def ExpireCheckout(
         self,
         request: _payments_pb2.ExpireCheckoutRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_payments_pb2.ExpireCheckoutResponse, _abc.Awaitable[_payments_pb2.ExpireCheckoutResponse]]: ...
+    ) -> _typing.Union[_payments_pb2.ExpireCheckoutResponse, _abc.Awaitable[_payments_pb2.ExpireCheckoutResponse]]:
+        """Closes an open checkout, so that nobody can pay it any more. Safe to repeat. A buyer who pays at the same moment
+        wins.
+
+        - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id`.
+        - CHECKOUT_NOT_OPEN (FAILED_PRECONDITION): it was paid, or never opened; metadata `state`.
+        - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE, STRIPE_OUTCOME_UNKNOWN and STRIPE_MISCONFIGURED: as in
+          CreateCheckout; the call is safe to repeat.
+        """
 
     @_abc_1.abstractmethod
     def GetOrder(
         self,
         request: _payments_pb2.GetOrderRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_payments_pb2.GetOrderResponse, _abc.Awaitable[_payments_pb2.GetOrderResponse]]: ...
+    ) -> _typing.Union[_payments_pb2.GetOrderResponse, _abc.Awaitable[_payments_pb2.GetOrderResponse]]:
+        """Gives one order, as it is known here or, by `refresh`, as Stripe knows it now.
+
+        - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id` or `checkout_session_id`.
+        - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE and STRIPE_MISCONFIGURED: by `refresh` only, as in
+          CreateCheckout; the order itself is unharmed, ask without `refresh` or again later.
+        """
 
     @_abc_1.abstractmethod
     def ListOrders(
         self,
         request: _payments_pb2.ListOrdersRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_payments_pb2.ListOrdersResponse, _abc.Awaitable[_payments_pb2.ListOrdersResponse]]: ...
+    ) -> _typing.Union[_payments_pb2.ListOrdersResponse, _abc.Awaitable[_payments_pb2.ListOrdersResponse]]:
+        """Lists the caller's orders, newest first, in stable pages. No reason is specific to it."""
 
     @_abc_1.abstractmethod
     def WaitOrder(
@@ -112,21 +366,44 @@ class PaymentsServicer(metaclass=_abc_1.ABCMeta):
         request: _payments_pb2.WaitOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_payments_pb2.WaitOrderResponse], _abc.AsyncIterator[_payments_pb2.WaitOrderResponse]]:
-        """Pushes the order's state until it is settled; pulls from Stripe when the webhook is late (for return pages)."""
+        """Pushes an order's state until it is settled, and asks Stripe when the webhook is late: for return pages.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; use GetOrder with `refresh`.
+        - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id` or `checkout_session_id`.
+        """
 
     @_abc_1.abstractmethod
     def RefundOrder(
         self,
         request: _payments_pb2.RefundOrderRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_payments_pb2.RefundOrderResponse, _abc.Awaitable[_payments_pb2.RefundOrderResponse]]: ...
+    ) -> _typing.Union[_payments_pb2.RefundOrderResponse, _abc.Awaitable[_payments_pb2.RefundOrderResponse]]:
+        """Gives money back, in part or in full. Safe to repeat with the same request_id.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; refund in Stripe's dashboard.
+        - ORDER_NOT_FOUND, FULFILLMENT_NOT_FOUND (NOT_FOUND): the caller has no such order, or the order no such payment.
+        - REQUEST_ID_REUSED (ALREADY_EXISTS): the request_id came before with another body.
+        - NOTHING_TO_REFUND (FAILED_PRECONDITION): nothing was paid, or nothing is left; metadata has the state.
+        - REFUND_EXCEEDS_PAYMENT (FAILED_PRECONDITION): more is asked for than is left; metadata has what is left.
+        - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE, STRIPE_OUTCOME_UNKNOWN and STRIPE_MISCONFIGURED: as in
+          CreateCheckout.
+        """
 
     @_abc_1.abstractmethod
     def CancelSubscription(
         self,
         request: _payments_pb2.CancelSubscriptionRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_payments_pb2.CancelSubscriptionResponse, _abc.Awaitable[_payments_pb2.CancelSubscriptionResponse]]: ...
+    ) -> _typing.Union[_payments_pb2.CancelSubscriptionResponse, _abc.Awaitable[_payments_pb2.CancelSubscriptionResponse]]:
+        """Ends a subscription, now or with its period. Safe to repeat with the same request_id.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; cancel in Stripe's dashboard.
+        - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id`.
+        - REQUEST_ID_REUSED (ALREADY_EXISTS): the request_id came before with another body.
+        - NOT_A_SUBSCRIPTION (FAILED_PRECONDITION): the order is paid once, or its subscription has not begun.
+        - STRIPE_REJECTED, STRIPE_RATE_LIMITED, STRIPE_UNAVAILABLE, STRIPE_OUTCOME_UNKNOWN and STRIPE_MISCONFIGURED: as in
+          CreateCheckout.
+        """
 
     @_abc_1.abstractmethod
     def CompleteFulfillment(
@@ -134,28 +411,47 @@ class PaymentsServicer(metaclass=_abc_1.ABCMeta):
         request: _payments_pb2.CompleteFulfillmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payments_pb2.CompleteFulfillmentResponse, _abc.Awaitable[_payments_pb2.CompleteFulfillmentResponse]]:
-        """The owning service reports on a fulfillment that was handed to it."""
+        """The owning service reports that a fulfillment which was handed to it is done. The same report again is the same
+        answer.
+
+        - FULFILLMENT_NOT_FOUND (NOT_FOUND): the caller has no such fulfillment; metadata `fulfillment_id`.
+        - GENERATION_MISMATCH (FAILED_PRECONDITION): the report answers another generation than the present one, metadata
+          `generation`: it was revoked or granted again meanwhile. Act on the newest event.
+        - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it does not wait for its owner; metadata `state`.
+        """
 
     @_abc_1.abstractmethod
     def FailFulfillment(
         self,
         request: _payments_pb2.FailFulfillmentRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_payments_pb2.FailFulfillmentResponse, _abc.Awaitable[_payments_pb2.FailFulfillmentResponse]]: ...
+    ) -> _typing.Union[_payments_pb2.FailFulfillmentResponse, _abc.Awaitable[_payments_pb2.FailFulfillmentResponse]]:
+        """The owning service reports that a fulfillment which was handed to it cannot be done, or not now. The same report
+        again is the same answer.
+
+        - FULFILLMENT_NOT_FOUND (NOT_FOUND): the caller has no such fulfillment; metadata `fulfillment_id`.
+        - GENERATION_MISMATCH (FAILED_PRECONDITION): as in CompleteFulfillment.
+        - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it does not wait for its owner; metadata `state`.
+        """
 
     @_abc_1.abstractmethod
     def ListFulfillments(
         self,
         request: _payments_pb2.ListFulfillmentsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_payments_pb2.ListFulfillmentsResponse, _abc.Awaitable[_payments_pb2.ListFulfillmentsResponse]]: ...
+    ) -> _typing.Union[_payments_pb2.ListFulfillmentsResponse, _abc.Awaitable[_payments_pb2.ListFulfillmentsResponse]]:
+        """Lists what one order owes and owed, newest first, in stable pages.
+
+        - ORDER_NOT_FOUND (NOT_FOUND): the caller has no such order; metadata `order_id`.
+        """
 
     @_abc_1.abstractmethod
     def ListEntitlements(
         self,
         request: _payments_pb2.ListEntitlementsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_payments_pb2.ListEntitlementsResponse, _abc.Awaitable[_payments_pb2.ListEntitlementsResponse]]: ...
+    ) -> _typing.Union[_payments_pb2.ListEntitlementsResponse, _abc.Awaitable[_payments_pb2.ListEntitlementsResponse]]:
+        """Lists what users may use, the newest grant first, in stable pages. No reason is specific to it."""
 
     @_abc_1.abstractmethod
     def StreamFulfillments(
@@ -163,7 +459,21 @@ class PaymentsServicer(metaclass=_abc_1.ABCMeta):
         request: _fulfillment_stream_pb2.StreamFulfillmentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_fulfillment_stream_pb2.StreamFulfillmentsResponse], _abc.AsyncIterator[_fulfillment_stream_pb2.StreamFulfillmentsResponse]]:
-        """The caller keeps the cursor."""
+        """Sends the event log from a place that the caller keeps, and then live. Delivery is at least once; each order's
+        events come in order. The stream ends by an error only, and goes on from its last cursor.
+
+        - START_REQUIRED (INVALID_ARGUMENT): no start was given.
+        - CURSOR_INVALID (INVALID_ARGUMENT): the cursor was not made by this service, or was changed.
+        - CURSOR_EXPIRED (OUT_OF_RANGE): what follows the cursor is no longer kept; metadata `earliest_cursor` (base64) is
+          where one can begin, knowing that events are missed.
+        - CURSOR_DIVERGED (FAILED_PRECONDITION): the log was restored to an earlier state and went on differently, or is
+          another one; begin again from earliest.
+        - CURSOR_AHEAD (FAILED_PRECONDITION): the cursor lies past the head of the log, which was restored.
+        - SLOW_CONSUMER (RESOURCE_EXHAUSTED): the client does not read; open again from metadata `cursor` (base64).
+        - DRAINING (UNAVAILABLE): this process is about to stop, or the stream is old; open again from the last cursor.
+        - CALLER_NOT_ALLOWED (PERMISSION_DENIED): also while it runs, where the callers file changes; a caller that is
+          taken out of it gets UNAUTHENTICATED.
+        """
 
     @_abc_1.abstractmethod
     def ConsumeFulfillments(
@@ -171,6 +481,14 @@ class PaymentsServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_fulfillment_stream_pb2.ConsumeFulfillmentsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_fulfillment_stream_pb2.ConsumeFulfillmentsResponse], _abc.AsyncIterator[_fulfillment_stream_pb2.ConsumeFulfillmentsResponse]]:
-        """The service keeps the cursor: acks, credit, replicas of one consumer share the work."""
+        """Sends the event log from a place that the service keeps: members of a subscriber share the work, by acks, credit
+        and leases.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; use StreamFulfillments.
+        - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+        - CURSOR_EXPIRED (OUT_OF_RANGE): its place is no longer kept; an explicit SeekSubscriber is needed.
+        - SLOW_CONSUMER (RESOURCE_EXHAUSTED): the client does not read.
+        - LEASE_LOST: in AckFailure only, where a delivery is another member's by now.
+        """
 
 def add_PaymentsServicer_to_server(servicer: PaymentsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,14 +22,20 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Money(_message.Message):
+    """Money is an amount in one currency."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CURRENCY_CODE_FIELD_NUMBER: _builtins.int
     MINOR_UNITS_FIELD_NUMBER: _builtins.int
     currency_code: _builtins.str
-    """ISO 4217, upper case"""
+    """The currency as an ISO 4217 code of three letters. Required. Responses write it in upper case; requests may use
+    either case.
+    """
     minor_units: _builtins.int
-    """as Stripe counts them: 1050 is 10.50 EUR, 1050 is 1050 JPY"""
+    """The amount in minor units, as Stripe counts them: 1050 is 10.50 EUR, 1050 is 1050 JPY and 10500 is 10.500 KWD.
+    Prices are 0 to 99,999,999. BHD, JOD, KWD, OMR and TND end in 0, ISK and UGX end in 00.
+    """
     def __init__(
         self,
         *,
@@ -46,7 +52,9 @@ Global___Money: _TypeAlias = Money  # noqa: Y015
 
 @_typing.final
 class Purchase(_message.Message):
-    """The typed metadata. A new kind of purchase is one message and one entry here, and one fulfiller."""
+    """Purchase is what is bought: the typed metadata. It travels with the order through Stripe and back, field by field,
+    and comes in every event. A new kind of purchase is one message and one entry here, and one fulfiller.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -55,13 +63,21 @@ class Purchase(_message.Message):
     SERVICE_FIELD_NUMBER: _builtins.int
     CUSTOM_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def course(self) -> Global___CoursePurchase: ...
+    def course(self) -> Global___CoursePurchase:
+        """A course, which the service itself grants as the entitlement `courses/{course_id}`."""
+
     @_builtins.property
-    def digital_good(self) -> Global___DigitalGoodPurchase: ...
+    def digital_good(self) -> Global___DigitalGoodPurchase:
+        """A digital good, which the service itself grants as `digital_goods/{sku}`, with a licence key."""
+
     @_builtins.property
-    def service(self) -> Global___ServicePurchase: ...
+    def service(self) -> Global___ServicePurchase:
+        """A service that people render: it is handed to the owning service by FULFILLMENT_REQUESTED."""
+
     @_builtins.property
-    def custom(self) -> Global___CustomPurchase: ...
+    def custom(self) -> Global___CustomPurchase:
+        """Anything else, by the name that its owning service gives it; handed over as a service is."""
+
     def __init__(
         self,
         *,
@@ -82,12 +98,16 @@ Global___Purchase: _TypeAlias = Purchase  # noqa: Y015
 
 @_typing.final
 class CoursePurchase(_message.Message):
+    """CoursePurchase is access to a course."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     COURSE_ID_FIELD_NUMBER: _builtins.int
     COHORT_ID_FIELD_NUMBER: _builtins.int
     course_id: _builtins.str
+    """The course. Required, at most 500 characters."""
     cohort_id: _builtins.str
+    """The cohort in which the buyer takes it. Optional, at most 500 characters."""
     def __init__(
         self,
         *,
@@ -104,12 +124,16 @@ Global___CoursePurchase: _TypeAlias = CoursePurchase  # noqa: Y015
 
 @_typing.final
 class DigitalGoodPurchase(_message.Message):
+    """DigitalGoodPurchase is something to download or to unlock."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SKU_FIELD_NUMBER: _builtins.int
     SEATS_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
+    """The good. Required, at most 500 characters."""
     seats: _builtins.int
+    """For how many users. Optional: 0 means 1; never negative."""
     def __init__(
         self,
         *,
@@ -126,13 +150,18 @@ Global___DigitalGoodPurchase: _TypeAlias = DigitalGoodPurchase  # noqa: Y015
 
 @_typing.final
 class ServicePurchase(_message.Message):
+    """ServicePurchase is something that people do for the buyer."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SERVICE_ID_FIELD_NUMBER: _builtins.int
     SCHEDULED_TIME_FIELD_NUMBER: _builtins.int
     service_id: _builtins.str
+    """The service. Required, at most 500 characters."""
     @_builtins.property
-    def scheduled_time(self) -> _timestamp_pb2.Timestamp: ...
+    def scheduled_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is to be rendered. Optional."""
+
     def __init__(
         self,
         *,
@@ -149,6 +178,8 @@ Global___ServicePurchase: _TypeAlias = ServicePurchase  # noqa: Y015
 
 @_typing.final
 class CustomPurchase(_message.Message):
+    """CustomPurchase is whatever else a service sells."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
@@ -175,10 +206,18 @@ class CustomPurchase(_message.Message):
     CUSTOM_ID_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """the owning service's name for it, e.g. "gift_card"; none of the names above"""
+    """The owning service's name for it, such as "gift_card". Required, at most 500 characters; "course", "digital_good"
+    and "service" are kinds of their own and refused here. Subscribers and callers filter by it.
+    """
     custom_id: _builtins.str
+    """The owning service's id of what is bought. Optional, at most 500 characters."""
     @_builtins.property
-    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What else the owning service needs to fulfill it. Optional. Each pair becomes one of Stripe's 50 metadata pairs, of
+        which the service itself needs five, and custom_id one; a name has 1 to 20 characters and no square brackets, a
+        value 1 to 500 characters.
+        """
+
     def __init__(
         self,
         *,
@@ -196,16 +235,21 @@ Global___CustomPurchase: _TypeAlias = CustomPurchase  # noqa: Y015
 
 @_typing.final
 class LineItem(_message.Message):
+    """LineItem is one line on the checkout page."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PRICE_ID_FIELD_NUMBER: _builtins.int
     PRICE_DATA_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     price_id: _builtins.str
+    """The id of a price that Stripe knows (`price_...`)."""
     quantity: _builtins.int
-    """0 means 1"""
+    """How many: 1 to 999,999. Optional: 0 means 1."""
     @_builtins.property
-    def price_data(self) -> Global___PriceData: ...
+    def price_data(self) -> Global___PriceData:
+        """A price made for this checkout."""
+
     def __init__(
         self,
         *,
@@ -225,6 +269,8 @@ Global___LineItem: _TypeAlias = LineItem  # noqa: Y015
 
 @_typing.final
 class PriceData(_message.Message):
+    """PriceData is a price made for one checkout."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     UNIT_AMOUNT_FIELD_NUMBER: _builtins.int
@@ -232,11 +278,17 @@ class PriceData(_message.Message):
     PRODUCT_DESCRIPTION_FIELD_NUMBER: _builtins.int
     RECURRENCE_FIELD_NUMBER: _builtins.int
     product_name: _builtins.str
+    """What the buyer reads on the checkout page. Required."""
     product_description: _builtins.str
+    """More of it for the buyer to read. Optional."""
     @_builtins.property
-    def unit_amount(self) -> Global___Money: ...
+    def unit_amount(self) -> Global___Money:
+        """What one costs. Required; all items of a checkout have the same currency."""
+
     @_builtins.property
-    def recurrence(self) -> Global___Recurrence: ...
+    def recurrence(self) -> Global___Recurrence:
+        """How often it is paid again. Optional: without it, once. Refused in MODE_PAYMENT."""
+
     def __init__(
         self,
         *,
@@ -255,6 +307,8 @@ Global___PriceData: _TypeAlias = PriceData  # noqa: Y015
 
 @_typing.final
 class Recurrence(_message.Message):
+    """Recurrence is the period of a subscription."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     class _Interval:
@@ -264,23 +318,38 @@ class Recurrence(_message.Message):
     class _IntervalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Recurrence._Interval.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         INTERVAL_UNSPECIFIED: Recurrence._Interval.ValueType  # 0
+        """Not said; refused."""
         INTERVAL_DAY: Recurrence._Interval.ValueType  # 1
+        """A day."""
         INTERVAL_WEEK: Recurrence._Interval.ValueType  # 2
+        """A week."""
         INTERVAL_MONTH: Recurrence._Interval.ValueType  # 3
+        """A month; where a month lacks the day, its last one."""
         INTERVAL_YEAR: Recurrence._Interval.ValueType  # 4
+        """A year."""
 
-    class Interval(_Interval, metaclass=_IntervalEnumTypeWrapper): ...
+    class Interval(_Interval, metaclass=_IntervalEnumTypeWrapper):
+        """Interval is a unit of time in which a subscription is paid."""
+
     INTERVAL_UNSPECIFIED: Recurrence.Interval.ValueType  # 0
+    """Not said; refused."""
     INTERVAL_DAY: Recurrence.Interval.ValueType  # 1
+    """A day."""
     INTERVAL_WEEK: Recurrence.Interval.ValueType  # 2
+    """A week."""
     INTERVAL_MONTH: Recurrence.Interval.ValueType  # 3
+    """A month; where a month lacks the day, its last one."""
     INTERVAL_YEAR: Recurrence.Interval.ValueType  # 4
+    """A year."""
 
     INTERVAL_FIELD_NUMBER: _builtins.int
     INTERVAL_COUNT_FIELD_NUMBER: _builtins.int
     interval: Global___Recurrence.Interval.ValueType
+    """The unit of the period. Required."""
     interval_count: _builtins.int
-    """0 means 1"""
+    """How many units make a period. Optional: 0 means 1. The period is at most three years: 1095 days, 156 weeks,
+    36 months or 3 years.
+    """
     def __init__(
         self,
         *,

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class StripeEvent(_message.Message):
-    """What became of one event from Stripe."""
+    """StripeEvent is what became of one event from Stripe. Every verified event gets a verdict with a reason."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,29 +31,37 @@ class StripeEvent(_message.Message):
     class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[StripeEvent._State.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STATE_UNSPECIFIED: StripeEvent._State.ValueType  # 0
+        """No event's."""
         STATE_PENDING: StripeEvent._State.ValueType  # 1
+        """Stored, not worked on yet, or to be tried again."""
         STATE_APPLIED: StripeEvent._State.ValueType  # 2
+        """Folded into its order."""
         STATE_UNCLAIMED: StripeEvent._State.ValueType  # 3
-        """not ours"""
+        """Not ours: passed on as TYPE_UNCLAIMED."""
         STATE_IGNORED: StripeEvent._State.ValueType  # 4
-        """ours, and nothing to do: stale or already known"""
+        """Ours, and nothing to do: stale, already known, or of a type that changes nothing."""
         STATE_FAILED: StripeEvent._State.ValueType  # 5
-        """tries used up: an operator must look"""
+        """Tries are used up: an operator must look (ReplayStripeEvents)."""
         STATE_DEFERRED: StripeEvent._State.ValueType  # 6
-        """may prove ours: waits, a bounded time, for the order that would claim it"""
+        """May prove ours: waits, ten minutes at most, for the order that would claim it."""
 
-    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """State is the verdict on an event."""
+
     STATE_UNSPECIFIED: StripeEvent.State.ValueType  # 0
+    """No event's."""
     STATE_PENDING: StripeEvent.State.ValueType  # 1
+    """Stored, not worked on yet, or to be tried again."""
     STATE_APPLIED: StripeEvent.State.ValueType  # 2
+    """Folded into its order."""
     STATE_UNCLAIMED: StripeEvent.State.ValueType  # 3
-    """not ours"""
+    """Not ours: passed on as TYPE_UNCLAIMED."""
     STATE_IGNORED: StripeEvent.State.ValueType  # 4
-    """ours, and nothing to do: stale or already known"""
+    """Ours, and nothing to do: stale, already known, or of a type that changes nothing."""
     STATE_FAILED: StripeEvent.State.ValueType  # 5
-    """tries used up: an operator must look"""
+    """Tries are used up: an operator must look (ReplayStripeEvents)."""
     STATE_DEFERRED: StripeEvent.State.ValueType  # 6
-    """may prove ours: waits, a bounded time, for the order that would claim it"""
+    """May prove ours: waits, ten minutes at most, for the order that would claim it."""
 
     STRIPE_EVENT_ID_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
@@ -74,30 +82,49 @@ class StripeEvent(_message.Message):
     LIVEMODE_FIELD_NUMBER: _builtins.int
     API_VERSION_FIELD_NUMBER: _builtins.int
     stripe_event_id: _builtins.str
+    """Stripe's id (`evt_...`), by which deliveries of the same event are one."""
     type: _builtins.str
+    """Stripe's type, such as "checkout.session.completed"."""
     state: Global___StripeEvent.State.ValueType
+    """The verdict."""
     verdict_reason: _builtins.str
+    """Why, in words for an operator."""
     order_id: _builtins.str
+    """The order that it is about. Empty where there is none, or none yet."""
     organization_id: _builtins.str
+    """The organization of that order."""
     deliveries: _builtins.int
-    """times Stripe or the reconciler brought it"""
+    """How often Stripe or the reconciler brought it."""
     attempts: _builtins.int
+    """How often it was worked on since it was last opened."""
     last_error: _builtins.str
+    """What went wrong the last time, for an operator."""
     source: _builtins.str
-    """"webhook" or "reconciler" """
+    """Who brought it first: "webhook" or "reconciler"."""
     payload: _builtins.bytes
-    """GetStripeEvent only"""
+    """Stripe's body. In GetStripeEvent only, and as long as it is kept (PAYMENTS_RETENTION_DAYS)."""
     stripe_account: _builtins.str
+    """Stripe's id of the connected account that it is of (`acct_...`). Empty: the platform's own."""
     livemode: _builtins.bool
+    """Whether real money is meant."""
     api_version: _builtins.str
+    """The version of Stripe's API in which the body is written."""
     @_builtins.property
-    def stripe_create_time(self) -> _timestamp_pb2.Timestamp: ...
+    def stripe_create_time(self) -> _timestamp_pb2.Timestamp:
+        """When Stripe made it."""
+
     @_builtins.property
-    def receive_time(self) -> _timestamp_pb2.Timestamp: ...
+    def receive_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was first stored here."""
+
     @_builtins.property
-    def settle_time(self) -> _timestamp_pb2.Timestamp: ...
+    def settle_time(self) -> _timestamp_pb2.Timestamp:
+        """When it got its verdict. Empty while it is PENDING or DEFERRED."""
+
     @_builtins.property
-    def next_attempt_time(self) -> _timestamp_pb2.Timestamp: ...
+    def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is worked on next. Empty where it is settled."""
+
     def __init__(
         self,
         *,

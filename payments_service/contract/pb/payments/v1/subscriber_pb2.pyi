@@ -21,6 +21,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Subscriber(_message.Message):
+    """Subscriber is a durable consumer of the event log: the service keeps its place, and its replicas share the work."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     class _State:
@@ -30,15 +32,21 @@ class Subscriber(_message.Message):
     class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Subscriber._State.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STATE_UNSPECIFIED: Subscriber._State.ValueType  # 0
+        """No subscriber's."""
         STATE_ACTIVE: Subscriber._State.ValueType  # 1
+        """It can."""
         STATE_LOST_DATA: Subscriber._State.ValueType  # 2
-        """its floor fell out of retention: needs an explicit seek"""
+        """Its place fell out of what is kept: events are missed, and it needs an explicit SeekSubscriber."""
 
-    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """State is whether a subscriber can go on."""
+
     STATE_UNSPECIFIED: Subscriber.State.ValueType  # 0
+    """No subscriber's."""
     STATE_ACTIVE: Subscriber.State.ValueType  # 1
+    """It can."""
     STATE_LOST_DATA: Subscriber.State.ValueType  # 2
-    """its floor fell out of retention: needs an explicit seek"""
+    """Its place fell out of what is kept: events are missed, and it needs an explicit SeekSubscriber."""
 
     SUBSCRIBER_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
@@ -51,21 +59,29 @@ class Subscriber(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     subscriber: _builtins.str
-    """its name, e.g. "course-service" """
+    """Its name, such as "course-service". Required and unique."""
     shard_count: _builtins.int
-    """0 means 32"""
+    """Into how many parts the work is divided; one order's events stay in one part. Optional: 0 means 32."""
     max_attempts: _builtins.int
-    """0 means 10"""
+    """How often an event is handed out before it is parked. Optional: 0 means 10."""
     backlog: _builtins.int
+    """How many events wait for it. In responses only."""
     parked: _builtins.int
+    """How many events are parked. In responses only."""
     members: _builtins.int
+    """How many members are connected. In responses only."""
     owner: _builtins.str
-    """the caller that made it; it and operators may open, seek and delete it"""
+    """The caller that made it; it and operators may open, seek and delete it. In responses only."""
     state: Global___Subscriber.State.ValueType
+    """Whether it can go on. In responses only."""
     @_builtins.property
-    def filter(self) -> _fulfillment_event_pb2.FulfillmentFilter: ...
+    def filter(self) -> _fulfillment_event_pb2.FulfillmentFilter:
+        """Which events it gets. Optional: all that its owner may see, but UNCLAIMED."""
+
     @_builtins.property
-    def create_time(self) -> _timestamp_pb2.Timestamp: ...
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made. In responses only."""
+
     def __init__(
         self,
         *,
@@ -90,6 +106,8 @@ Global___Subscriber: _TypeAlias = Subscriber  # noqa: Y015
 
 @_typing.final
 class ParkedEvent(_message.Message):
+    """ParkedEvent is an event that a subscriber could not work on, put aside so that others go on."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_FIELD_NUMBER: _builtins.int
@@ -97,11 +115,17 @@ class ParkedEvent(_message.Message):
     LAST_REASON_FIELD_NUMBER: _builtins.int
     PARK_TIME_FIELD_NUMBER: _builtins.int
     attempts: _builtins.int
+    """How often it was handed out."""
     last_reason: _builtins.str
+    """What the consumer said of it the last time."""
     @_builtins.property
-    def event(self) -> _fulfillment_event_pb2.FulfillmentEvent: ...
+    def event(self) -> _fulfillment_event_pb2.FulfillmentEvent:
+        """The event."""
+
     @_builtins.property
-    def park_time(self) -> _timestamp_pb2.Timestamp: ...
+    def park_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was parked."""
+
     def __init__(
         self,
         *,

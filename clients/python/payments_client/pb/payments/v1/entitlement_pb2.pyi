@@ -19,6 +19,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Entitlement(_message.Message):
+    """Entitlement is what a user may use, and since when: the service grants one for each course and digital good."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
@@ -31,21 +33,29 @@ class Entitlement(_message.Message):
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
+    """The organization that sold it."""
     user_id: _builtins.str
+    """The user who may use it."""
     resource: _builtins.str
-    """"courses/intro-to-sql", "digital_goods/ebook-7" """
+    """What may be used, such as "courses/intro-to-sql" or "digital_goods/ebook-7"."""
     order_id: _builtins.str
+    """The order that it comes from."""
     active: _builtins.bool
+    """Whether it holds at the moment of the answer: neither revoked nor expired."""
     quantity: _builtins.int
-    """seats"""
+    """For how many users: the seats of a digital good, else 1."""
     @_builtins.property
-    def grant_time(self) -> _timestamp_pb2.Timestamp: ...
-    @_builtins.property
-    def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """end of the paid period of a subscription"""
+    def grant_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was granted."""
 
     @_builtins.property
-    def revoke_time(self) -> _timestamp_pb2.Timestamp: ...
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends by itself: the end of the paid period of a subscription. Empty: it does not."""
+
+    @_builtins.property
+    def revoke_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was revoked, by a refund, a lost dispute or a cancellation. Empty: it was not."""
+
     def __init__(
         self,
         *,

@@ -23,6 +23,10 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class FulfillmentEvent(_message.Message):
+    """FulfillmentEvent is one entry of the event log: a transition of an order, written in the transaction that made it.
+    Delivery is at least once, each order's events come in order, and one event is enough to act on.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     class _Type:
@@ -32,61 +36,101 @@ class FulfillmentEvent(_message.Message):
     class _TypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[FulfillmentEvent._Type.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         TYPE_UNSPECIFIED: FulfillmentEvent._Type.ValueType  # 0
+        """No event's."""
         TYPE_CHECKOUT_COMPLETED: FulfillmentEvent._Type.ValueType  # 1
-        """funds may still be awaited"""
+        """The buyer has completed the checkout; funds may still be awaited."""
         TYPE_PAYMENT_SUCCEEDED: FulfillmentEvent._Type.ValueType  # 2
+        """The money is there."""
         TYPE_PAYMENT_FAILED: FulfillmentEvent._Type.ValueType  # 3
+        """The delayed payment failed."""
         TYPE_CHECKOUT_EXPIRED: FulfillmentEvent._Type.ValueType  # 4
+        """The checkout closed without a payment."""
         TYPE_FULFILLMENT_REQUESTED: FulfillmentEvent._Type.ValueType  # 5
-        """the owning service must act"""
+        """The owning service must act, and answer by CompleteFulfillment or FailFulfillment."""
         TYPE_FULFILLED: FulfillmentEvent._Type.ValueType  # 6
+        """The purchase is handed over."""
         TYPE_FULFILLMENT_FAILED: FulfillmentEvent._Type.ValueType  # 7
+        """Tries are used up, or the owner gave up."""
         TYPE_REVOKED: FulfillmentEvent._Type.ValueType  # 8
+        """The fulfillment was taken back: the owning service must undo it."""
         TYPE_REFUNDED: FulfillmentEvent._Type.ValueType  # 9
-        """in part or in full"""
+        """Money was given back, in part or in full."""
         TYPE_REFUND_FAILED: FulfillmentEvent._Type.ValueType  # 10
+        """A refund failed: the money is the seller's again."""
         TYPE_DISPUTE_OPENED: FulfillmentEvent._Type.ValueType  # 11
+        """The buyer's bank disputes the payment."""
         TYPE_DISPUTE_WON: FulfillmentEvent._Type.ValueType  # 12
+        """The dispute was won."""
         TYPE_DISPUTE_LOST: FulfillmentEvent._Type.ValueType  # 13
+        """The dispute was lost."""
         TYPE_RENEWED: FulfillmentEvent._Type.ValueType  # 14
+        """A subscription was paid for another period."""
         TYPE_RENEWAL_FAILED: FulfillmentEvent._Type.ValueType  # 15
+        """A renewal of a subscription failed."""
         TYPE_SUBSCRIPTION_CANCELED: FulfillmentEvent._Type.ValueType  # 16
+        """A subscription ended."""
         TYPE_SUBSCRIPTION_PAUSED: FulfillmentEvent._Type.ValueType  # 18
+        """A subscription was paused."""
         TYPE_SUBSCRIPTION_RESUMED: FulfillmentEvent._Type.ValueType  # 19
+        """A paused subscription goes on."""
         TYPE_SUBSCRIPTION_CANCEL_SCHEDULED: FulfillmentEvent._Type.ValueType  # 20
+        """A subscription will end with its present period."""
         TYPE_RESTORED: FulfillmentEvent._Type.ValueType  # 21
-        """granted again after a revocation"""
+        """Granted again after a revocation, as the next generation."""
         TYPE_UNCLAIMED: FulfillmentEvent._Type.ValueType  # 17
-        """not ours: for the plans or credits handler; only where a filter names it"""
+        """An event from Stripe that is not ours: for the handlers of plans or credits. Only where a filter names it, and
+        only for callers of all organizations.
+        """
 
-    class Type(_Type, metaclass=_TypeEnumTypeWrapper): ...
+    class Type(_Type, metaclass=_TypeEnumTypeWrapper):
+        """Type is what happened."""
+
     TYPE_UNSPECIFIED: FulfillmentEvent.Type.ValueType  # 0
+    """No event's."""
     TYPE_CHECKOUT_COMPLETED: FulfillmentEvent.Type.ValueType  # 1
-    """funds may still be awaited"""
+    """The buyer has completed the checkout; funds may still be awaited."""
     TYPE_PAYMENT_SUCCEEDED: FulfillmentEvent.Type.ValueType  # 2
+    """The money is there."""
     TYPE_PAYMENT_FAILED: FulfillmentEvent.Type.ValueType  # 3
+    """The delayed payment failed."""
     TYPE_CHECKOUT_EXPIRED: FulfillmentEvent.Type.ValueType  # 4
+    """The checkout closed without a payment."""
     TYPE_FULFILLMENT_REQUESTED: FulfillmentEvent.Type.ValueType  # 5
-    """the owning service must act"""
+    """The owning service must act, and answer by CompleteFulfillment or FailFulfillment."""
     TYPE_FULFILLED: FulfillmentEvent.Type.ValueType  # 6
+    """The purchase is handed over."""
     TYPE_FULFILLMENT_FAILED: FulfillmentEvent.Type.ValueType  # 7
+    """Tries are used up, or the owner gave up."""
     TYPE_REVOKED: FulfillmentEvent.Type.ValueType  # 8
+    """The fulfillment was taken back: the owning service must undo it."""
     TYPE_REFUNDED: FulfillmentEvent.Type.ValueType  # 9
-    """in part or in full"""
+    """Money was given back, in part or in full."""
     TYPE_REFUND_FAILED: FulfillmentEvent.Type.ValueType  # 10
+    """A refund failed: the money is the seller's again."""
     TYPE_DISPUTE_OPENED: FulfillmentEvent.Type.ValueType  # 11
+    """The buyer's bank disputes the payment."""
     TYPE_DISPUTE_WON: FulfillmentEvent.Type.ValueType  # 12
+    """The dispute was won."""
     TYPE_DISPUTE_LOST: FulfillmentEvent.Type.ValueType  # 13
+    """The dispute was lost."""
     TYPE_RENEWED: FulfillmentEvent.Type.ValueType  # 14
+    """A subscription was paid for another period."""
     TYPE_RENEWAL_FAILED: FulfillmentEvent.Type.ValueType  # 15
+    """A renewal of a subscription failed."""
     TYPE_SUBSCRIPTION_CANCELED: FulfillmentEvent.Type.ValueType  # 16
+    """A subscription ended."""
     TYPE_SUBSCRIPTION_PAUSED: FulfillmentEvent.Type.ValueType  # 18
+    """A subscription was paused."""
     TYPE_SUBSCRIPTION_RESUMED: FulfillmentEvent.Type.ValueType  # 19
+    """A paused subscription goes on."""
     TYPE_SUBSCRIPTION_CANCEL_SCHEDULED: FulfillmentEvent.Type.ValueType  # 20
+    """A subscription will end with its present period."""
     TYPE_RESTORED: FulfillmentEvent.Type.ValueType  # 21
-    """granted again after a revocation"""
+    """Granted again after a revocation, as the next generation."""
     TYPE_UNCLAIMED: FulfillmentEvent.Type.ValueType  # 17
-    """not ours: for the plans or credits handler; only where a filter names it"""
+    """An event from Stripe that is not ours: for the handlers of plans or credits. Only where a filter names it, and
+    only for callers of all organizations.
+    """
 
     EVENT_ID_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
@@ -100,28 +144,37 @@ class FulfillmentEvent(_message.Message):
     UNCLAIMED_FIELD_NUMBER: _builtins.int
     REFUND_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
-    """the consumer's dedup key"""
+    """The event's id: the consumer's key to recognize a repetition."""
     type: Global___FulfillmentEvent.Type.ValueType
+    """What happened."""
     organization_id: _builtins.str
+    """The organization of the order. Empty in TYPE_UNCLAIMED."""
     order_id: _builtins.str
-    """the ordering key"""
+    """The order: the ordering key. In TYPE_UNCLAIMED, the id of Stripe's object."""
     order_version: _builtins.int
+    """The order's version after the event. 0 in TYPE_UNCLAIMED."""
     cursor: _builtins.bytes
-    """resume strictly after this event; a position, never an authority"""
+    """Resume strictly after this event. It is a position and no authority: what a caller may see is checked anew."""
     @_builtins.property
-    def occur_time(self) -> _timestamp_pb2.Timestamp: ...
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When it happened, by the service's clock."""
+
     @_builtins.property
     def order(self) -> _order_pb2.Order:
-        """after the event: one event is enough to act on"""
+        """The order as it was after the event. Empty in TYPE_UNCLAIMED."""
 
     @_builtins.property
     def fulfillment(self) -> _order_pb2.Fulfillment:
-        """the one that it is about"""
+        """The fulfillment that it is about, where it is about one."""
 
     @_builtins.property
-    def unclaimed(self) -> Global___UnclaimedStripeEvent: ...
+    def unclaimed(self) -> Global___UnclaimedStripeEvent:
+        """The event from Stripe that is not ours. In TYPE_UNCLAIMED only."""
+
     @_builtins.property
-    def refund(self) -> _order_pb2.Refund: ...
+    def refund(self) -> _order_pb2.Refund:
+        """The refund that it is about. In TYPE_REFUNDED and TYPE_REFUND_FAILED only."""
+
     def __init__(
         self,
         *,
@@ -147,6 +200,8 @@ Global___FulfillmentEvent: _TypeAlias = FulfillmentEvent  # noqa: Y015
 
 @_typing.final
 class UnclaimedStripeEvent(_message.Message):
+    """UnclaimedStripeEvent is an event from Stripe that belongs to no order of this service."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STRIPE_EVENT_ID_FIELD_NUMBER: _builtins.int
@@ -157,13 +212,19 @@ class UnclaimedStripeEvent(_message.Message):
     LIVEMODE_FIELD_NUMBER: _builtins.int
     API_VERSION_FIELD_NUMBER: _builtins.int
     stripe_event_id: _builtins.str
+    """Stripe's id (`evt_...`)."""
     stripe_type: _builtins.str
+    """Stripe's type, such as "invoice.paid"."""
     payload: _builtins.bytes
-    """Stripe's body: byte for byte where a webhook brought it, Stripe's JSON where the reconciler did"""
+    """Stripe's body: byte for byte where a webhook brought it, Stripe's JSON where the reconciler did."""
     reason: _builtins.str
+    """Why it is not ours."""
     stripe_account: _builtins.str
+    """Stripe's id of the connected account that it is of (`acct_...`). Empty: the platform's own."""
     livemode: _builtins.bool
+    """Whether real money is meant."""
     api_version: _builtins.str
+    """The version of Stripe's API in which the body is written."""
     def __init__(
         self,
         *,
@@ -185,6 +246,10 @@ Global___UnclaimedStripeEvent: _TypeAlias = UnclaimedStripeEvent  # noqa: Y015
 
 @_typing.final
 class FulfillmentFilter(_message.Message):
+    """FulfillmentFilter says which events are wanted: those that match every field that is set. It never widens what the
+    caller may see: naming more is CALLER_NOT_ALLOWED.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORGANIZATION_IDS_FIELD_NUMBER: _builtins.int
@@ -193,16 +258,20 @@ class FulfillmentFilter(_message.Message):
     ORDER_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def organization_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """empty: all that the caller may see"""
+        """Of these organizations. Empty: of all that the caller may see."""
 
     @_builtins.property
-    def purchase_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def purchase_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of these purchase types: "course", "digital_good", "service" or a custom type. Empty: of all."""
+
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[Global___FulfillmentEvent.Type.ValueType]:
-        """empty: all but UNCLAIMED"""
+        """Of these types. Empty: of all but UNCLAIMED."""
 
     @_builtins.property
-    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of these orders. Empty: of all."""
+
     def __init__(
         self,
         *,
@@ -221,7 +290,7 @@ Global___FulfillmentFilter: _TypeAlias = FulfillmentFilter  # noqa: Y015
 
 @_typing.final
 class StartPosition(_message.Message):
-    """No default: a forgotten start is INVALID_ARGUMENT, never "latest"."""
+    """StartPosition says where reading begins. There is no default: a forgotten start is START_REQUIRED, never "latest"."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -230,12 +299,14 @@ class StartPosition(_message.Message):
     LATEST_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
-    """strictly after"""
+    """Strictly after this cursor, which an event, a response or an error gave."""
     earliest: _builtins.bool
+    """From the first event that is kept. True, or START_REQUIRED."""
     latest: _builtins.bool
+    """From the next event that is written. True, or START_REQUIRED."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """by the log's time"""
+        """From the first event written at this time or later, by the log's clock."""
 
     def __init__(
         self,

@@ -26,6 +26,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class GetStatusRequest(_message.Message):
+    """GetStatusRequest asks how the service stands."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -41,6 +43,8 @@ Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
 
 @_typing.final
 class GetStatusResponse(_message.Message):
+    """GetStatusResponse is how the service stands."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
@@ -55,18 +59,31 @@ class GetStatusResponse(_message.Message):
     BROKER_FIELD_NUMBER: _builtins.int
     DATABASE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
+    """The version of the service."""
     livemode: _builtins.bool
+    """Whether real money moves."""
     pending_stripe_events: _builtins.int
+    """How many events from Stripe are still to be worked on."""
     failed_stripe_events: _builtins.int
+    """How many events from Stripe have failed: an operator must look."""
     pending_fulfillments: _builtins.int
+    """How many fulfillments are still to be worked on."""
     failed_fulfillments: _builtins.int
+    """How many fulfillments have failed: an operator must look."""
     log_head: _builtins.int
+    """The last position of the event log."""
     broker: _builtins.str
+    """The broker: "memory", "rabbitmq" or "redis"."""
     database: _builtins.str
+    """The database: "sqlite" or "postgresql"."""
     @_builtins.property
-    def oldest_pending_age(self) -> _duration_pb2.Duration: ...
+    def oldest_pending_age(self) -> _duration_pb2.Duration:
+        """How long the oldest of the pending has waited. Empty where there is none."""
+
     @_builtins.property
-    def last_reconcile_time(self) -> _timestamp_pb2.Timestamp: ...
+    def last_reconcile_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when Stripe was asked for events that no webhook brought. Empty: it never was."""
+
     def __init__(
         self,
         *,
@@ -92,6 +109,8 @@ Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
 
 @_typing.final
 class ListStripeEventsRequest(_message.Message):
+    """ListStripeEventsRequest says which events are wanted: those that match every field that is set."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STATES_FIELD_NUMBER: _builtins.int
@@ -100,11 +119,17 @@ class ListStripeEventsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     type: _builtins.str
+    """Of this type of Stripe's, such as "checkout.session.completed". Optional."""
     order_id: _builtins.str
+    """About this order. Optional."""
     page_size: _builtins.int
+    """How many events a page has at most. Optional: 0 means 50; more than 500 means 500."""
     page_token: _builtins.str
+    """The next_page_token of the page before, with the same filters. Optional: without it, the first page."""
     @_builtins.property
-    def states(self) -> _containers.RepeatedScalarFieldContainer[_stripe_event_pb2.StripeEvent.State.ValueType]: ...
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_stripe_event_pb2.StripeEvent.State.ValueType]:
+        """In one of these states. Optional: in any."""
+
     def __init__(
         self,
         *,
@@ -124,13 +149,18 @@ Global___ListStripeEventsRequest: _TypeAlias = ListStripeEventsRequest  # noqa: 
 
 @_typing.final
 class ListStripeEventsResponse(_message.Message):
+    """ListStripeEventsResponse is one page of events."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STRIPE_EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Gives the next page. Empty at the last."""
     @_builtins.property
-    def stripe_events(self) -> _containers.RepeatedCompositeFieldContainer[_stripe_event_pb2.StripeEvent]: ...
+    def stripe_events(self) -> _containers.RepeatedCompositeFieldContainer[_stripe_event_pb2.StripeEvent]:
+        """The events, the last received first, without bodies."""
+
     def __init__(
         self,
         *,
@@ -147,10 +177,13 @@ Global___ListStripeEventsResponse: _TypeAlias = ListStripeEventsResponse  # noqa
 
 @_typing.final
 class GetStripeEventRequest(_message.Message):
+    """GetStripeEventRequest names an event."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STRIPE_EVENT_ID_FIELD_NUMBER: _builtins.int
     stripe_event_id: _builtins.str
+    """Stripe's id (`evt_...`). Required."""
     def __init__(
         self,
         *,
@@ -166,11 +199,15 @@ Global___GetStripeEventRequest: _TypeAlias = GetStripeEventRequest  # noqa: Y015
 
 @_typing.final
 class GetStripeEventResponse(_message.Message):
+    """GetStripeEventResponse is the event."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STRIPE_EVENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def stripe_event(self) -> _stripe_event_pb2.StripeEvent: ...
+    def stripe_event(self) -> _stripe_event_pb2.StripeEvent:
+        """The event, with its body."""
+
     def __init__(
         self,
         *,
@@ -186,6 +223,8 @@ Global___GetStripeEventResponse: _TypeAlias = GetStripeEventResponse  # noqa: Y0
 
 @_typing.final
 class ReplayStripeEventsRequest(_message.Message):
+    """ReplayStripeEventsRequest says what to work on again: named events, or all in some states."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STRIPE_EVENT_IDS_FIELD_NUMBER: _builtins.int
@@ -194,13 +233,18 @@ class ReplayStripeEventsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     dry_run: _builtins.bool
+    """Whether to tell only what would change. Optional."""
     page_size: _builtins.int
+    """How many events a call works on at most, where states are given. Optional: 0 means 50; more than 500 means 500."""
     page_token: _builtins.str
+    """The next_page_token of the call before, with the same request. Optional: without it, from the last received on."""
     @_builtins.property
-    def stripe_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def stripe_event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These events, at most 500. Either this or states is required."""
+
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_stripe_event_pb2.StripeEvent.State.ValueType]:
-        """all in these states, where no id is given; neither is INVALID_ARGUMENT"""
+        """All in these states, page by page, where no id is given."""
 
     def __init__(
         self,
@@ -221,16 +265,20 @@ Global___ReplayStripeEventsRequest: _TypeAlias = ReplayStripeEventsRequest  # no
 
 @_typing.final
 class ReplayStripeEventsResponse(_message.Message):
+    """ReplayStripeEventsResponse is what came of it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MATCHED_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     matched: _builtins.int
+    """How many events this call worked on."""
     next_page_token: _builtins.str
+    """Goes on with the next events. Empty at the last."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """what it changed, or would change"""
+        """What it changed, or would change."""
 
     def __init__(
         self,
@@ -249,6 +297,8 @@ Global___ReplayStripeEventsResponse: _TypeAlias = ReplayStripeEventsResponse  # 
 
 @_typing.final
 class Change(_message.Message):
+    """Change is one field that a replay changed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STRIPE_EVENT_ID_FIELD_NUMBER: _builtins.int
@@ -257,10 +307,15 @@ class Change(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     stripe_event_id: _builtins.str
+    """The event that changed it."""
     order_id: _builtins.str
+    """The order that it is of. Empty where it is the event's own."""
     field: _builtins.str
+    """The field: the event's own, such as "state", or the order's, such as "order.payment_state"."""
     before: _builtins.str
+    """What it was."""
     after: _builtins.str
+    """What it is now, or would be."""
     def __init__(
         self,
         *,
@@ -280,17 +335,19 @@ Global___Change: _TypeAlias = Change  # noqa: Y015
 
 @_typing.final
 class ReconcileRequest(_message.Message):
+    """ReconcileRequest says which time to ask Stripe about."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """empty: where the reconciler stands"""
+        """From when. Optional: without it, from where the reconciler stands. Stripe tells of 30 days."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """empty: now"""
+        """Until when. Optional: without it, until now."""
 
     def __init__(
         self,
@@ -308,13 +365,16 @@ Global___ReconcileRequest: _TypeAlias = ReconcileRequest  # noqa: Y015
 
 @_typing.final
 class ReconcileResponse(_message.Message):
+    """ReconcileResponse is what Stripe told."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LISTED_FIELD_NUMBER: _builtins.int
     MISSED_FIELD_NUMBER: _builtins.int
     listed: _builtins.int
+    """How many events Stripe listed."""
     missed: _builtins.int
-    """that no webhook had brought"""
+    """How many of them no webhook had brought."""
     def __init__(
         self,
         *,
@@ -331,10 +391,13 @@ Global___ReconcileResponse: _TypeAlias = ReconcileResponse  # noqa: Y015
 
 @_typing.final
 class RetryFulfillmentRequest(_message.Message):
+    """RetryFulfillmentRequest names a fulfillment."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FULFILLMENT_ID_FIELD_NUMBER: _builtins.int
     fulfillment_id: _builtins.str
+    """The fulfillment. Required; it must have failed."""
     def __init__(
         self,
         *,
@@ -350,11 +413,15 @@ Global___RetryFulfillmentRequest: _TypeAlias = RetryFulfillmentRequest  # noqa: 
 
 @_typing.final
 class RetryFulfillmentResponse(_message.Message):
+    """RetryFulfillmentResponse is the order after it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order, its fulfillment PENDING."""
+
     def __init__(
         self,
         *,
@@ -370,10 +437,13 @@ Global___RetryFulfillmentResponse: _TypeAlias = RetryFulfillmentResponse  # noqa
 
 @_typing.final
 class ExplainOrderRequest(_message.Message):
+    """ExplainOrderRequest names an order."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
+    """The order. Required."""
     def __init__(
         self,
         *,
@@ -389,14 +459,20 @@ Global___ExplainOrderRequest: _TypeAlias = ExplainOrderRequest  # noqa: Y015
 
 @_typing.final
 class ExplainOrderResponse(_message.Message):
+    """ExplainOrderResponse is the order's story."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order."""
+
     @_builtins.property
-    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]: ...
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
+        """What happened, oldest first; the newest 500 events and fulfillments."""
+
     def __init__(
         self,
         *,
@@ -413,6 +489,8 @@ Global___ExplainOrderResponse: _TypeAlias = ExplainOrderResponse  # noqa: Y015
 
 @_typing.final
 class TimelineEntry(_message.Message):
+    """TimelineEntry is one thing that happened to an order."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TIME_FIELD_NUMBER: _builtins.int
@@ -420,12 +498,15 @@ class TimelineEntry(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
-    """"rpc", "stripe", "webhook", "actor", "fulfillment", "stream", "operator" """
+    """Where on its path: "rpc", "stripe", "webhook", "actor", "fulfillment", "stream" or "operator"."""
     summary: _builtins.str
+    """What, in words for an operator."""
     reference: _builtins.str
-    """the id of the event, request or fulfillment"""
+    """The id of the event, request or fulfillment."""
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
     def __init__(
         self,
         *,
@@ -444,14 +525,20 @@ Global___TimelineEntry: _TypeAlias = TimelineEntry  # noqa: Y015
 
 @_typing.final
 class CreateSubscriberRequest(_message.Message):
+    """CreateSubscriberRequest says what to make."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBER_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def subscriber(self) -> _subscriber_pb2.Subscriber: ...
+    def subscriber(self) -> _subscriber_pb2.Subscriber:
+        """The subscriber; its name is required."""
+
     @_builtins.property
-    def start(self) -> _fulfillment_event_pb2.StartPosition: ...
+    def start(self) -> _fulfillment_event_pb2.StartPosition:
+        """Where it begins. Required, or START_REQUIRED."""
+
     def __init__(
         self,
         *,
@@ -468,11 +555,15 @@ Global___CreateSubscriberRequest: _TypeAlias = CreateSubscriberRequest  # noqa: 
 
 @_typing.final
 class CreateSubscriberResponse(_message.Message):
+    """CreateSubscriberResponse is the new subscriber."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def subscriber(self) -> _subscriber_pb2.Subscriber: ...
+    def subscriber(self) -> _subscriber_pb2.Subscriber:
+        """The subscriber."""
+
     def __init__(
         self,
         *,
@@ -488,12 +579,16 @@ Global___CreateSubscriberResponse: _TypeAlias = CreateSubscriberResponse  # noqa
 
 @_typing.final
 class ListSubscribersRequest(_message.Message):
+    """ListSubscribersRequest asks for a page."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
+    """How many subscribers a page has at most. Optional: 0 means 50; more than 500 means 500."""
     page_token: _builtins.str
+    """The next_page_token of the page before. Optional: without it, the first page."""
     def __init__(
         self,
         *,
@@ -510,13 +605,18 @@ Global___ListSubscribersRequest: _TypeAlias = ListSubscribersRequest  # noqa: Y0
 
 @_typing.final
 class ListSubscribersResponse(_message.Message):
+    """ListSubscribersResponse is one page of subscribers."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Gives the next page. Empty at the last."""
     @_builtins.property
-    def subscribers(self) -> _containers.RepeatedCompositeFieldContainer[_subscriber_pb2.Subscriber]: ...
+    def subscribers(self) -> _containers.RepeatedCompositeFieldContainer[_subscriber_pb2.Subscriber]:
+        """The subscribers, by name."""
+
     def __init__(
         self,
         *,
@@ -533,10 +633,13 @@ Global___ListSubscribersResponse: _TypeAlias = ListSubscribersResponse  # noqa: 
 
 @_typing.final
 class DeleteSubscriberRequest(_message.Message):
+    """DeleteSubscriberRequest names a subscriber."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBER_FIELD_NUMBER: _builtins.int
     subscriber: _builtins.str
+    """Its name. Required."""
     def __init__(
         self,
         *,
@@ -552,6 +655,8 @@ Global___DeleteSubscriberRequest: _TypeAlias = DeleteSubscriberRequest  # noqa: 
 
 @_typing.final
 class DeleteSubscriberResponse(_message.Message):
+    """DeleteSubscriberResponse says that it is gone."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -567,13 +672,18 @@ Global___DeleteSubscriberResponse: _TypeAlias = DeleteSubscriberResponse  # noqa
 
 @_typing.final
 class SeekSubscriberRequest(_message.Message):
+    """SeekSubscriberRequest says where a subscriber goes on."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBER_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
     subscriber: _builtins.str
+    """Its name. Required."""
     @_builtins.property
-    def target(self) -> _fulfillment_event_pb2.StartPosition: ...
+    def target(self) -> _fulfillment_event_pb2.StartPosition:
+        """Where it goes on. Required, or START_REQUIRED."""
+
     def __init__(
         self,
         *,
@@ -590,11 +700,15 @@ Global___SeekSubscriberRequest: _TypeAlias = SeekSubscriberRequest  # noqa: Y015
 
 @_typing.final
 class SeekSubscriberResponse(_message.Message):
+    """SeekSubscriberResponse is the subscriber at its new place."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def subscriber(self) -> _subscriber_pb2.Subscriber: ...
+    def subscriber(self) -> _subscriber_pb2.Subscriber:
+        """The subscriber."""
+
     def __init__(
         self,
         *,
@@ -610,14 +724,19 @@ Global___SeekSubscriberResponse: _TypeAlias = SeekSubscriberResponse  # noqa: Y0
 
 @_typing.final
 class ListParkedEventsRequest(_message.Message):
+    """ListParkedEventsRequest names a subscriber."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     subscriber: _builtins.str
+    """Its name. Required."""
     page_size: _builtins.int
+    """How many events a page has at most. Optional: 0 means 50; more than 500 means 500."""
     page_token: _builtins.str
+    """The next_page_token of the page before, for the same subscriber. Optional: without it, the first page."""
     def __init__(
         self,
         *,
@@ -635,13 +754,18 @@ Global___ListParkedEventsRequest: _TypeAlias = ListParkedEventsRequest  # noqa: 
 
 @_typing.final
 class ListParkedEventsResponse(_message.Message):
+    """ListParkedEventsResponse is one page of parked events."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PARKED_EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Gives the next page. Empty at the last."""
     @_builtins.property
-    def parked_events(self) -> _containers.RepeatedCompositeFieldContainer[_subscriber_pb2.ParkedEvent]: ...
+    def parked_events(self) -> _containers.RepeatedCompositeFieldContainer[_subscriber_pb2.ParkedEvent]:
+        """The events, the last parked first."""
+
     def __init__(
         self,
         *,
@@ -658,14 +782,17 @@ Global___ListParkedEventsResponse: _TypeAlias = ListParkedEventsResponse  # noqa
 
 @_typing.final
 class ReplayParkedEventsRequest(_message.Message):
+    """ReplayParkedEventsRequest says what to hand out again."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBER_FIELD_NUMBER: _builtins.int
     EVENT_IDS_FIELD_NUMBER: _builtins.int
     subscriber: _builtins.str
+    """The subscriber's name. Required."""
     @_builtins.property
     def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """empty: all"""
+        """These events. Optional: without any, all that are parked."""
 
     def __init__(
         self,
@@ -683,10 +810,13 @@ Global___ReplayParkedEventsRequest: _TypeAlias = ReplayParkedEventsRequest  # no
 
 @_typing.final
 class ReplayParkedEventsResponse(_message.Message):
+    """ReplayParkedEventsResponse says how much it was."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.int
+    """How many events were put back."""
     def __init__(
         self,
         *,

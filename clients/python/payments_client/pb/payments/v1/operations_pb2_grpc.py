@@ -26,7 +26,11 @@ if _version_not_supported:
 
 
 class OperationsStub(object):
-    """For operators: console, CLI, runbooks.
+    """Operations is for operators: console, command line, runbooks. It needs role = "operator" and all organizations, or
+    answers CALLER_NOT_ALLOWED; what Stripe sent needs all purchase types too.
+
+    Any method can answer the errors that service Payments lists: INVALID_REQUEST, UNAUTHENTICATED, CALLER_NOT_ALLOWED,
+    STORAGE_UNAVAILABLE and INTERNAL.
     """
 
     def __init__(self, channel):
@@ -103,83 +107,135 @@ class OperationsStub(object):
 
 
 class OperationsServicer(object):
-    """For operators: console, CLI, runbooks.
+    """Operations is for operators: console, command line, runbooks. It needs role = "operator" and all organizations, or
+    answers CALLER_NOT_ALLOWED; what Stripe sent needs all purchase types too.
+
+    Any method can answer the errors that service Payments lists: INVALID_REQUEST, UNAUTHENTICATED, CALLER_NOT_ALLOWED,
+    STORAGE_UNAVAILABLE and INTERNAL.
     """
 
     def GetStatus(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells how much waits, how much has failed, and how far the log is. No reason is specific to it.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListStripeEvents(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists what Stripe sent, the last received first, without bodies, in stable pages. No reason is specific to it.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStripeEvent(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Gives one event from Stripe, with its body.
+
+        - STRIPE_EVENT_NOT_FOUND (NOT_FOUND): the inbox holds no such event; metadata `stripe_event_id`.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayStripeEvents(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Works on events from Stripe again, each in a transaction of its own, or tells what that would change. Safe to
+        repeat: what is known already changes nothing.
+
+        - STRIPE_EVENT_NOT_FOUND (NOT_FOUND): the inbox holds no such event; metadata `stripe_event_id`. None was replayed.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reconcile(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Asks Stripe now for events that no webhook has brought.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED), STRIPE_UNAVAILABLE (UNAVAILABLE): try again after `RetryInfo`.
+        - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetryFulfillment(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tries a failed fulfillment again, with a fresh budget of attempts.
+
+        - FULFILLMENT_NOT_FOUND (NOT_FOUND): there is no such fulfillment; metadata `fulfillment_id`.
+        - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it has not failed; metadata `state`.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExplainOrder(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Tells an order's story: who asked, what Stripe said, what was done, what was told.
+
+        - ORDER_NOT_FOUND (NOT_FOUND): there is no such order; metadata `order_id`.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateSubscriber(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Makes a subscriber, whose place in the log the service keeps.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_EXISTS (ALREADY_EXISTS): the name is taken.
+        - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
+        CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSubscribers(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists the subscribers, by name, in stable pages.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSubscriber(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Deletes a subscriber and its place; its members are cut off.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SeekSubscriber(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Moves a subscriber's place, back to hear again or forward to leave out.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+        - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
+        CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListParkedEvents(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists what a subscriber could not work on, the last parked first, in stable pages.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayParkedEvents(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Hands parked events out again.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -261,7 +317,11 @@ def add_OperationsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Operations(object):
-    """For operators: console, CLI, runbooks.
+    """Operations is for operators: console, command line, runbooks. It needs role = "operator" and all organizations, or
+    answers CALLER_NOT_ALLOWED; what Stripe sent needs all purchase types too.
+
+    Any method can answer the errors that service Payments lists: INVALID_REQUEST, UNAUTHENTICATED, CALLER_NOT_ALLOWED,
+    STORAGE_UNAVAILABLE and INTERNAL.
     """
 
     @staticmethod

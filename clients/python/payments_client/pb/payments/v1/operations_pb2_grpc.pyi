@@ -27,137 +27,329 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperationsStub:
-    """For operators: console, CLI, runbooks."""
+    """Operations is for operators: console, command line, runbooks. It needs role = "operator" and all organizations, or
+    answers CALLER_NOT_ALLOWED; what Stripe sent needs all purchase types too.
+
+    Any method can answer the errors that service Payments lists: INVALID_REQUEST, UNAUTHENTICATED, CALLER_NOT_ALLOWED,
+    STORAGE_UNAVAILABLE and INTERNAL.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OperationsAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetStatusRequest, _operations_pb2.GetStatusResponse]
+    """Tells how much waits, how much has failed, and how far the log is. No reason is specific to it."""
     ListStripeEvents: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListStripeEventsRequest, _operations_pb2.ListStripeEventsResponse]
+    """Lists what Stripe sent, the last received first, without bodies, in stable pages. No reason is specific to it."""
     GetStripeEvent: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetStripeEventRequest, _operations_pb2.GetStripeEventResponse]
+    """Gives one event from Stripe, with its body.
+
+    - STRIPE_EVENT_NOT_FOUND (NOT_FOUND): the inbox holds no such event; metadata `stripe_event_id`.
+    """
     ReplayStripeEvents: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ReplayStripeEventsRequest, _operations_pb2.ReplayStripeEventsResponse]
+    """Works on events from Stripe again, each in a transaction of its own, or tells what that would change. Safe to
+    repeat: what is known already changes nothing.
+
+    - STRIPE_EVENT_NOT_FOUND (NOT_FOUND): the inbox holds no such event; metadata `stripe_event_id`. None was replayed.
+    """
     Reconcile: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ReconcileRequest, _operations_pb2.ReconcileResponse]
+    """Asks Stripe now for events that no webhook has brought.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED), STRIPE_UNAVAILABLE (UNAVAILABLE): try again after `RetryInfo`.
+    - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account.
+    """
     RetryFulfillment: _grpc.UnaryUnaryMultiCallable[_operations_pb2.RetryFulfillmentRequest, _operations_pb2.RetryFulfillmentResponse]
+    """Tries a failed fulfillment again, with a fresh budget of attempts.
+
+    - FULFILLMENT_NOT_FOUND (NOT_FOUND): there is no such fulfillment; metadata `fulfillment_id`.
+    - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it has not failed; metadata `state`.
+    """
     ExplainOrder: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ExplainOrderRequest, _operations_pb2.ExplainOrderResponse]
+    """Tells an order's story: who asked, what Stripe said, what was done, what was told.
+
+    - ORDER_NOT_FOUND (NOT_FOUND): there is no such order; metadata `order_id`.
+    """
     CreateSubscriber: _grpc.UnaryUnaryMultiCallable[_operations_pb2.CreateSubscriberRequest, _operations_pb2.CreateSubscriberResponse]
+    """Makes a subscriber, whose place in the log the service keeps.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_EXISTS (ALREADY_EXISTS): the name is taken.
+    - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
+      CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
+    """
     ListSubscribers: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListSubscribersRequest, _operations_pb2.ListSubscribersResponse]
+    """Lists the subscribers, by name, in stable pages.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    """
     DeleteSubscriber: _grpc.UnaryUnaryMultiCallable[_operations_pb2.DeleteSubscriberRequest, _operations_pb2.DeleteSubscriberResponse]
+    """Deletes a subscriber and its place; its members are cut off.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    """
     SeekSubscriber: _grpc.UnaryUnaryMultiCallable[_operations_pb2.SeekSubscriberRequest, _operations_pb2.SeekSubscriberResponse]
+    """Moves a subscriber's place, back to hear again or forward to leave out.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
+      CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
+    """
     ListParkedEvents: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListParkedEventsRequest, _operations_pb2.ListParkedEventsResponse]
+    """Lists what a subscriber could not work on, the last parked first, in stable pages.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    """
     ReplayParkedEvents: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ReplayParkedEventsRequest, _operations_pb2.ReplayParkedEventsResponse]
+    """Hands parked events out again.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    """
 
 @_typing.type_check_only
 class OperationsAsyncStub(OperationsStub):
-    """For operators: console, CLI, runbooks."""
+    """Operations is for operators: console, command line, runbooks. It needs role = "operator" and all organizations, or
+    answers CALLER_NOT_ALLOWED; what Stripe sent needs all purchase types too.
+
+    Any method can answer the errors that service Payments lists: INVALID_REQUEST, UNAUTHENTICATED, CALLER_NOT_ALLOWED,
+    STORAGE_UNAVAILABLE and INTERNAL.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetStatusRequest, _operations_pb2.GetStatusResponse]  # type: ignore[assignment]
+    """Tells how much waits, how much has failed, and how far the log is. No reason is specific to it."""
     ListStripeEvents: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListStripeEventsRequest, _operations_pb2.ListStripeEventsResponse]  # type: ignore[assignment]
+    """Lists what Stripe sent, the last received first, without bodies, in stable pages. No reason is specific to it."""
     GetStripeEvent: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetStripeEventRequest, _operations_pb2.GetStripeEventResponse]  # type: ignore[assignment]
+    """Gives one event from Stripe, with its body.
+
+    - STRIPE_EVENT_NOT_FOUND (NOT_FOUND): the inbox holds no such event; metadata `stripe_event_id`.
+    """
     ReplayStripeEvents: _aio.UnaryUnaryMultiCallable[_operations_pb2.ReplayStripeEventsRequest, _operations_pb2.ReplayStripeEventsResponse]  # type: ignore[assignment]
+    """Works on events from Stripe again, each in a transaction of its own, or tells what that would change. Safe to
+    repeat: what is known already changes nothing.
+
+    - STRIPE_EVENT_NOT_FOUND (NOT_FOUND): the inbox holds no such event; metadata `stripe_event_id`. None was replayed.
+    """
     Reconcile: _aio.UnaryUnaryMultiCallable[_operations_pb2.ReconcileRequest, _operations_pb2.ReconcileResponse]  # type: ignore[assignment]
+    """Asks Stripe now for events that no webhook has brought.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED), STRIPE_UNAVAILABLE (UNAVAILABLE): try again after `RetryInfo`.
+    - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account.
+    """
     RetryFulfillment: _aio.UnaryUnaryMultiCallable[_operations_pb2.RetryFulfillmentRequest, _operations_pb2.RetryFulfillmentResponse]  # type: ignore[assignment]
+    """Tries a failed fulfillment again, with a fresh budget of attempts.
+
+    - FULFILLMENT_NOT_FOUND (NOT_FOUND): there is no such fulfillment; metadata `fulfillment_id`.
+    - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it has not failed; metadata `state`.
+    """
     ExplainOrder: _aio.UnaryUnaryMultiCallable[_operations_pb2.ExplainOrderRequest, _operations_pb2.ExplainOrderResponse]  # type: ignore[assignment]
+    """Tells an order's story: who asked, what Stripe said, what was done, what was told.
+
+    - ORDER_NOT_FOUND (NOT_FOUND): there is no such order; metadata `order_id`.
+    """
     CreateSubscriber: _aio.UnaryUnaryMultiCallable[_operations_pb2.CreateSubscriberRequest, _operations_pb2.CreateSubscriberResponse]  # type: ignore[assignment]
+    """Makes a subscriber, whose place in the log the service keeps.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_EXISTS (ALREADY_EXISTS): the name is taken.
+    - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
+      CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
+    """
     ListSubscribers: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListSubscribersRequest, _operations_pb2.ListSubscribersResponse]  # type: ignore[assignment]
+    """Lists the subscribers, by name, in stable pages.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    """
     DeleteSubscriber: _aio.UnaryUnaryMultiCallable[_operations_pb2.DeleteSubscriberRequest, _operations_pb2.DeleteSubscriberResponse]  # type: ignore[assignment]
+    """Deletes a subscriber and its place; its members are cut off.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    """
     SeekSubscriber: _aio.UnaryUnaryMultiCallable[_operations_pb2.SeekSubscriberRequest, _operations_pb2.SeekSubscriberResponse]  # type: ignore[assignment]
+    """Moves a subscriber's place, back to hear again or forward to leave out.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
+      CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
+    """
     ListParkedEvents: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListParkedEventsRequest, _operations_pb2.ListParkedEventsResponse]  # type: ignore[assignment]
+    """Lists what a subscriber could not work on, the last parked first, in stable pages.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    """
     ReplayParkedEvents: _aio.UnaryUnaryMultiCallable[_operations_pb2.ReplayParkedEventsRequest, _operations_pb2.ReplayParkedEventsResponse]  # type: ignore[assignment]
+    """Hands parked events out again.
+
+    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+    - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+    """
 
 class OperationsServicer(metaclass=_abc_1.ABCMeta):
-    """For operators: console, CLI, runbooks."""
+    """Operations is for operators: console, command line, runbooks. It needs role = "operator" and all organizations, or
+    answers CALLER_NOT_ALLOWED; what Stripe sent needs all purchase types too.
+
+    Any method can answer the errors that service Payments lists: INVALID_REQUEST, UNAUTHENTICATED, CALLER_NOT_ALLOWED,
+    STORAGE_UNAVAILABLE and INTERNAL.
+    """
 
     @_abc_1.abstractmethod
     def GetStatus(
         self,
         request: _operations_pb2.GetStatusRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.GetStatusResponse, _abc.Awaitable[_operations_pb2.GetStatusResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.GetStatusResponse, _abc.Awaitable[_operations_pb2.GetStatusResponse]]:
+        """Tells how much waits, how much has failed, and how far the log is. No reason is specific to it."""
 
     @_abc_1.abstractmethod
     def ListStripeEvents(
         self,
         request: _operations_pb2.ListStripeEventsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.ListStripeEventsResponse, _abc.Awaitable[_operations_pb2.ListStripeEventsResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.ListStripeEventsResponse, _abc.Awaitable[_operations_pb2.ListStripeEventsResponse]]:
+        """Lists what Stripe sent, the last received first, without bodies, in stable pages. No reason is specific to it."""
 
     @_abc_1.abstractmethod
     def GetStripeEvent(
         self,
         request: _operations_pb2.GetStripeEventRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.GetStripeEventResponse, _abc.Awaitable[_operations_pb2.GetStripeEventResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.GetStripeEventResponse, _abc.Awaitable[_operations_pb2.GetStripeEventResponse]]:
+        """Gives one event from Stripe, with its body.
+
+        - STRIPE_EVENT_NOT_FOUND (NOT_FOUND): the inbox holds no such event; metadata `stripe_event_id`.
+        """
 
     @_abc_1.abstractmethod
     def ReplayStripeEvents(
         self,
         request: _operations_pb2.ReplayStripeEventsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.ReplayStripeEventsResponse, _abc.Awaitable[_operations_pb2.ReplayStripeEventsResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.ReplayStripeEventsResponse, _abc.Awaitable[_operations_pb2.ReplayStripeEventsResponse]]:
+        """Works on events from Stripe again, each in a transaction of its own, or tells what that would change. Safe to
+        repeat: what is known already changes nothing.
+
+        - STRIPE_EVENT_NOT_FOUND (NOT_FOUND): the inbox holds no such event; metadata `stripe_event_id`. None was replayed.
+        """
 
     @_abc_1.abstractmethod
     def Reconcile(
         self,
         request: _operations_pb2.ReconcileRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.ReconcileResponse, _abc.Awaitable[_operations_pb2.ReconcileResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.ReconcileResponse, _abc.Awaitable[_operations_pb2.ReconcileResponse]]:
+        """Asks Stripe now for events that no webhook has brought.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED), STRIPE_UNAVAILABLE (UNAVAILABLE): try again after `RetryInfo`.
+        - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account.
+        """
 
     @_abc_1.abstractmethod
     def RetryFulfillment(
         self,
         request: _operations_pb2.RetryFulfillmentRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.RetryFulfillmentResponse, _abc.Awaitable[_operations_pb2.RetryFulfillmentResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.RetryFulfillmentResponse, _abc.Awaitable[_operations_pb2.RetryFulfillmentResponse]]:
+        """Tries a failed fulfillment again, with a fresh budget of attempts.
+
+        - FULFILLMENT_NOT_FOUND (NOT_FOUND): there is no such fulfillment; metadata `fulfillment_id`.
+        - FULFILLMENT_NOT_AWAITED (FAILED_PRECONDITION): it has not failed; metadata `state`.
+        """
 
     @_abc_1.abstractmethod
     def ExplainOrder(
         self,
         request: _operations_pb2.ExplainOrderRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.ExplainOrderResponse, _abc.Awaitable[_operations_pb2.ExplainOrderResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.ExplainOrderResponse, _abc.Awaitable[_operations_pb2.ExplainOrderResponse]]:
+        """Tells an order's story: who asked, what Stripe said, what was done, what was told.
+
+        - ORDER_NOT_FOUND (NOT_FOUND): there is no such order; metadata `order_id`.
+        """
 
     @_abc_1.abstractmethod
     def CreateSubscriber(
         self,
         request: _operations_pb2.CreateSubscriberRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.CreateSubscriberResponse, _abc.Awaitable[_operations_pb2.CreateSubscriberResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.CreateSubscriberResponse, _abc.Awaitable[_operations_pb2.CreateSubscriberResponse]]:
+        """Makes a subscriber, whose place in the log the service keeps.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_EXISTS (ALREADY_EXISTS): the name is taken.
+        - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
+          CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
+        """
 
     @_abc_1.abstractmethod
     def ListSubscribers(
         self,
         request: _operations_pb2.ListSubscribersRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.ListSubscribersResponse, _abc.Awaitable[_operations_pb2.ListSubscribersResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.ListSubscribersResponse, _abc.Awaitable[_operations_pb2.ListSubscribersResponse]]:
+        """Lists the subscribers, by name, in stable pages.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        """
 
     @_abc_1.abstractmethod
     def DeleteSubscriber(
         self,
         request: _operations_pb2.DeleteSubscriberRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.DeleteSubscriberResponse, _abc.Awaitable[_operations_pb2.DeleteSubscriberResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.DeleteSubscriberResponse, _abc.Awaitable[_operations_pb2.DeleteSubscriberResponse]]:
+        """Deletes a subscriber and its place; its members are cut off.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+        """
 
     @_abc_1.abstractmethod
     def SeekSubscriber(
         self,
         request: _operations_pb2.SeekSubscriberRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.SeekSubscriberResponse, _abc.Awaitable[_operations_pb2.SeekSubscriberResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.SeekSubscriberResponse, _abc.Awaitable[_operations_pb2.SeekSubscriberResponse]]:
+        """Moves a subscriber's place, back to hear again or forward to leave out.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+        - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
+          CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
+        """
 
     @_abc_1.abstractmethod
     def ListParkedEvents(
         self,
         request: _operations_pb2.ListParkedEventsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.ListParkedEventsResponse, _abc.Awaitable[_operations_pb2.ListParkedEventsResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.ListParkedEventsResponse, _abc.Awaitable[_operations_pb2.ListParkedEventsResponse]]:
+        """Lists what a subscriber could not work on, the last parked first, in stable pages.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+        """
 
     @_abc_1.abstractmethod
     def ReplayParkedEvents(
         self,
         request: _operations_pb2.ReplayParkedEventsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operations_pb2.ReplayParkedEventsResponse, _abc.Awaitable[_operations_pb2.ReplayParkedEventsResponse]]: ...
+    ) -> _typing.Union[_operations_pb2.ReplayParkedEventsResponse, _abc.Awaitable[_operations_pb2.ReplayParkedEventsResponse]]:
+        """Hands parked events out again.
+
+        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
+        """
 
 def add_OperationsServicer_to_server(servicer: OperationsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,6 +26,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CreateCheckoutRequest(_message.Message):
+    """CreateCheckoutRequest says what is sold, by whom, to whom."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
@@ -42,26 +44,42 @@ class CreateCheckoutRequest(_message.Message):
     ALLOW_PROMOTION_CODES_FIELD_NUMBER: _builtins.int
     AUTOMATIC_TAX_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """required, a UUID; the same id and body give the same order in its present state"""
+    """A UUID that the caller makes once for this checkout and repeats on every retry. Required. Unique for the caller
+    and organization: the same id and body give the same order in its present state.
+    """
     organization_id: _builtins.str
+    """The organization that sells. Required, at most 500 characters; one of the caller's."""
     user_id: _builtins.str
+    """The user who buys, in the caller's own terms. Required, at most 500 characters."""
     mode: _order_pb2.Mode.ValueType
-    """unspecified: SUBSCRIPTION where a price_data recurs, else PAYMENT"""
+    """How it is paid. Optional: without it, SUBSCRIPTION where a price_data recurs, else PAYMENT."""
     success_url: _builtins.str
-    """may hold {CHECKOUT_SESSION_ID}; empty: the service's own return page"""
+    """Where the buyer goes after paying: https, or http on localhost, at most 2,048 characters. It may hold
+    {CHECKOUT_SESSION_ID}, which Stripe replaces. Optional: without it, the service's own return page.
+    """
     cancel_url: _builtins.str
+    """Where the buyer goes to give up, in the same form. Optional: without it, the service's own page."""
     customer_email: _builtins.str
+    """The buyer's e-mail address, filled in on the checkout page. Optional; not beside customer_id."""
     customer_id: _builtins.str
-    """Stripe's cus_..."""
+    """Stripe's id of the buyer (`cus_...`). Optional; not beside customer_email."""
     allow_promotion_codes: _builtins.bool
+    """Whether the buyer may enter promotion codes. Optional."""
     automatic_tax: _builtins.bool
+    """Whether Stripe computes the tax. Optional."""
     @_builtins.property
-    def purchase(self) -> _purchase_pb2.Purchase: ...
+    def purchase(self) -> _purchase_pb2.Purchase:
+        """What is bought: what the owning service needs to fulfill it. Required; of a type that the caller may sell."""
+
     @_builtins.property
-    def line_items(self) -> _containers.RepeatedCompositeFieldContainer[_purchase_pb2.LineItem]: ...
+    def line_items(self) -> _containers.RepeatedCompositeFieldContainer[_purchase_pb2.LineItem]:
+        """What the buyer sees and pays. Required: 1 to 100 items (40 in MODE_SUBSCRIPTION), all in one currency. In
+        MODE_PAYMENT the total is 0 or at least Stripe's minimum, such as 0.50 EUR.
+        """
+
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """30 min to 24 h ahead; empty: 24 h"""
+        """When the checkout closes by itself: 30 minutes to 24 hours ahead. Optional: without it, in 24 hours."""
 
     def __init__(
         self,
@@ -90,13 +108,18 @@ Global___CreateCheckoutRequest: _TypeAlias = CreateCheckoutRequest  # noqa: Y015
 
 @_typing.final
 class CreateCheckoutResponse(_message.Message):
+    """CreateCheckoutResponse is the order, and where it is paid."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     CHECKOUT_URL_FIELD_NUMBER: _builtins.int
     checkout_url: _builtins.str
+    """Where to send the buyer. Empty where the checkout is no longer open."""
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order in its present state."""
+
     def __init__(
         self,
         *,
@@ -113,10 +136,13 @@ Global___CreateCheckoutResponse: _TypeAlias = CreateCheckoutResponse  # noqa: Y0
 
 @_typing.final
 class ExpireCheckoutRequest(_message.Message):
+    """ExpireCheckoutRequest names a checkout."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
+    """The order. Required."""
     def __init__(
         self,
         *,
@@ -132,11 +158,15 @@ Global___ExpireCheckoutRequest: _TypeAlias = ExpireCheckoutRequest  # noqa: Y015
 
 @_typing.final
 class ExpireCheckoutResponse(_message.Message):
+    """ExpireCheckoutResponse is the order after it was closed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order, EXPIRED."""
+
     def __init__(
         self,
         *,
@@ -152,15 +182,19 @@ Global___ExpireCheckoutResponse: _TypeAlias = ExpireCheckoutResponse  # noqa: Y0
 
 @_typing.final
 class GetOrderRequest(_message.Message):
+    """GetOrderRequest names an order."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     CHECKOUT_SESSION_ID_FIELD_NUMBER: _builtins.int
     REFRESH_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
+    """The order's id."""
     checkout_session_id: _builtins.str
+    """Stripe's id of its checkout session, as it comes with the buyer to the success_url."""
     refresh: _builtins.bool
-    """ask Stripe first where the order is not settled"""
+    """Whether to ask Stripe first, where the order is not settled. Optional; it costs a call to Stripe."""
     def __init__(
         self,
         *,
@@ -180,11 +214,15 @@ Global___GetOrderRequest: _TypeAlias = GetOrderRequest  # noqa: Y015
 
 @_typing.final
 class GetOrderResponse(_message.Message):
+    """GetOrderResponse is the order."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order."""
+
     def __init__(
         self,
         *,
@@ -200,6 +238,8 @@ Global___GetOrderResponse: _TypeAlias = GetOrderResponse  # noqa: Y015
 
 @_typing.final
 class ListOrdersRequest(_message.Message):
+    """ListOrdersRequest says which orders are wanted: those that match every field that is set."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
@@ -210,15 +250,23 @@ class ListOrdersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
+    """Of this organization. Optional: of all that the caller may see."""
     user_id: _builtins.str
+    """Of this user. Optional."""
     purchase_type: _builtins.str
-    """"course", "digital_good", "service" or a custom type"""
+    """Of this purchase type: "course", "digital_good", "service" or a custom type. Optional."""
     page_size: _builtins.int
+    """How many orders a page has at most. Optional: 0 means 50; more than 500 means 500. A page also ends at 3 MiB."""
     page_token: _builtins.str
+    """The next_page_token of the page before, with the same filters. Optional: without it, the first page."""
     @_builtins.property
-    def payment_states(self) -> _containers.RepeatedScalarFieldContainer[_order_pb2.PaymentState.ValueType]: ...
+    def payment_states(self) -> _containers.RepeatedScalarFieldContainer[_order_pb2.PaymentState.ValueType]:
+        """In one of these payment states. Optional: in any."""
+
     @_builtins.property
-    def fulfillment_states(self) -> _containers.RepeatedScalarFieldContainer[_order_pb2.FulfillmentState.ValueType]: ...
+    def fulfillment_states(self) -> _containers.RepeatedScalarFieldContainer[_order_pb2.FulfillmentState.ValueType]:
+        """In one of these fulfillment states; UNSPECIFIED is those that owe nothing yet. Optional: in any."""
+
     def __init__(
         self,
         *,
@@ -240,14 +288,17 @@ Global___ListOrdersRequest: _TypeAlias = ListOrdersRequest  # noqa: Y015
 
 @_typing.final
 class ListOrdersResponse(_message.Message):
+    """ListOrdersResponse is one page of orders."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Gives the next page. Empty at the last."""
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.Order]:
-        """newest first"""
+        """The orders, newest first."""
 
     def __init__(
         self,
@@ -265,6 +316,8 @@ Global___ListOrdersResponse: _TypeAlias = ListOrdersResponse  # noqa: Y015
 
 @_typing.final
 class WaitOrderRequest(_message.Message):
+    """WaitOrderRequest says what to wait for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     class _Until:
@@ -274,25 +327,35 @@ class WaitOrderRequest(_message.Message):
     class _UntilEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[WaitOrderRequest._Until.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         UNTIL_UNSPECIFIED: WaitOrderRequest._Until.ValueType  # 0
+        """The same as UNTIL_FULFILLED."""
         UNTIL_PAID: WaitOrderRequest._Until.ValueType  # 1
+        """The money is there."""
         UNTIL_FULFILLED: WaitOrderRequest._Until.ValueType  # 2
+        """The purchase is handed over."""
 
-    class Until(_Until, metaclass=_UntilEnumTypeWrapper): ...
+    class Until(_Until, metaclass=_UntilEnumTypeWrapper):
+        """Until is what is waited for."""
+
     UNTIL_UNSPECIFIED: WaitOrderRequest.Until.ValueType  # 0
+    """The same as UNTIL_FULFILLED."""
     UNTIL_PAID: WaitOrderRequest.Until.ValueType  # 1
+    """The money is there."""
     UNTIL_FULFILLED: WaitOrderRequest.Until.ValueType  # 2
+    """The purchase is handed over."""
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     CHECKOUT_SESSION_ID_FIELD_NUMBER: _builtins.int
     MAX_WAIT_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
+    """The order's id."""
     checkout_session_id: _builtins.str
+    """Stripe's id of its checkout session."""
     until: Global___WaitOrderRequest.Until.ValueType
-    """unspecified means FULFILLED"""
+    """For what. Optional: without it, UNTIL_FULFILLED."""
     @_builtins.property
     def max_wait(self) -> _duration_pb2.Duration:
-        """0 means 60 s; at most 10 min"""
+        """How long. Optional: 0 means 60 s; at most 10 min."""
 
     def __init__(
         self,
@@ -314,16 +377,20 @@ Global___WaitOrderRequest: _TypeAlias = WaitOrderRequest  # noqa: Y015
 
 @_typing.final
 class WaitOrderResponse(_message.Message):
-    """One with the present state at once, one for each change; ends OK when settled or when max_wait is over."""
+    """WaitOrderResponse is the order's state: one at once, one for each change. The stream ends with OK when the order is
+    settled or max_wait is over.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     SETTLED_FIELD_NUMBER: _builtins.int
     settled: _builtins.bool
-    """what was waited for has come, or can no longer come"""
+    """Whether what was waited for has come, or can no longer come."""
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order."""
+
     def __init__(
         self,
         *,
@@ -340,6 +407,8 @@ Global___WaitOrderResponse: _TypeAlias = WaitOrderResponse  # noqa: Y015
 
 @_typing.final
 class RefundOrderRequest(_message.Message):
+    """RefundOrderRequest says what to give back."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     class _Reason:
@@ -349,15 +418,25 @@ class RefundOrderRequest(_message.Message):
     class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RefundOrderRequest._Reason.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         REASON_UNSPECIFIED: RefundOrderRequest._Reason.ValueType  # 0
+        """Not said."""
         REASON_REQUESTED_BY_CUSTOMER: RefundOrderRequest._Reason.ValueType  # 1
+        """The buyer asked for it."""
         REASON_DUPLICATE: RefundOrderRequest._Reason.ValueType  # 2
+        """It was paid twice."""
         REASON_FRAUDULENT: RefundOrderRequest._Reason.ValueType  # 3
+        """The payment was a fraud."""
 
-    class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper): ...
+    class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
+        """Reason is why money is given back."""
+
     REASON_UNSPECIFIED: RefundOrderRequest.Reason.ValueType  # 0
+    """Not said."""
     REASON_REQUESTED_BY_CUSTOMER: RefundOrderRequest.Reason.ValueType  # 1
+    """The buyer asked for it."""
     REASON_DUPLICATE: RefundOrderRequest.Reason.ValueType  # 2
+    """It was paid twice."""
     REASON_FRAUDULENT: RefundOrderRequest.Reason.ValueType  # 3
+    """The payment was a fraud."""
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
@@ -365,13 +444,16 @@ class RefundOrderRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FULFILLMENT_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
+    """A UUID that the caller makes once for this refund and repeats on every retry. Required."""
     order_id: _builtins.str
+    """The order. Required."""
     reason: Global___RefundOrderRequest.Reason.ValueType
+    """Why, for Stripe. Optional."""
     fulfillment_id: _builtins.str
-    """which payment of a subscription; empty: the only one, else the newest"""
+    """Which payment of a subscription. Optional: without it, the only one, else the newest."""
     @_builtins.property
     def amount(self) -> _purchase_pb2.Money:
-        """empty: what is left"""
+        """How much, in the order's currency. Optional: without it, what is left."""
 
     def __init__(
         self,
@@ -392,14 +474,20 @@ Global___RefundOrderRequest: _TypeAlias = RefundOrderRequest  # noqa: Y015
 
 @_typing.final
 class RefundOrderResponse(_message.Message):
+    """RefundOrderResponse is the order, and the refund as far as it is known."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     REFUND_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order."""
+
     @_builtins.property
-    def refund(self) -> _order_pb2.Refund: ...
+    def refund(self) -> _order_pb2.Refund:
+        """The refund."""
+
     def __init__(
         self,
         *,
@@ -416,14 +504,19 @@ Global___RefundOrderResponse: _TypeAlias = RefundOrderResponse  # noqa: Y015
 
 @_typing.final
 class CancelSubscriptionRequest(_message.Message):
+    """CancelSubscriptionRequest says which subscription ends, and when."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
     AT_PERIOD_END_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
+    """A UUID that the caller makes once for this and repeats on every retry. Required."""
     order_id: _builtins.str
+    """The order. Required."""
     at_period_end: _builtins.bool
+    """Whether it ends with the period that is paid, instead of at once. Optional."""
     def __init__(
         self,
         *,
@@ -441,11 +534,15 @@ Global___CancelSubscriptionRequest: _TypeAlias = CancelSubscriptionRequest  # no
 
 @_typing.final
 class CancelSubscriptionResponse(_message.Message):
+    """CancelSubscriptionResponse is the order after it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order."""
+
     def __init__(
         self,
         *,
@@ -461,6 +558,8 @@ Global___CancelSubscriptionResponse: _TypeAlias = CancelSubscriptionResponse  # 
 
 @_typing.final
 class CompleteFulfillmentRequest(_message.Message):
+    """CompleteFulfillmentRequest reports that something is done."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
@@ -487,10 +586,15 @@ class CompleteFulfillmentRequest(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     fulfillment_id: _builtins.str
+    """The fulfillment, as the FULFILLMENT_REQUESTED event names it. Required."""
     generation: _builtins.int
-    """as in the request that is answered"""
+    """The generation that the FULFILLMENT_REQUESTED event names. Required, but 0 is the first."""
     @_builtins.property
-    def result(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def result(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What came of it, for the order's later events: a booking, a link. Optional: at most 50 pairs, keys of 1 to 100 and
+        values of at most 2,000 characters.
+        """
+
     def __init__(
         self,
         *,
@@ -508,11 +612,15 @@ Global___CompleteFulfillmentRequest: _TypeAlias = CompleteFulfillmentRequest  # 
 
 @_typing.final
 class CompleteFulfillmentResponse(_message.Message):
+    """CompleteFulfillmentResponse is the order after the report."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order."""
+
     def __init__(
         self,
         *,
@@ -528,6 +636,8 @@ Global___CompleteFulfillmentResponse: _TypeAlias = CompleteFulfillmentResponse  
 
 @_typing.final
 class FailFulfillmentRequest(_message.Message):
+    """FailFulfillmentRequest reports that something cannot be done."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FULFILLMENT_ID_FIELD_NUMBER: _builtins.int
@@ -535,10 +645,13 @@ class FailFulfillmentRequest(_message.Message):
     RETRY_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     fulfillment_id: _builtins.str
+    """The fulfillment, as the FULFILLMENT_REQUESTED event names it. Required."""
     error: _builtins.str
+    """What went wrong, for an operator. Required; 500 characters are kept."""
     retry: _builtins.bool
-    """hand it out again later"""
+    """Whether to hand it out again later, with backoff, until tries are used up. Optional."""
     generation: _builtins.int
+    """The generation that the FULFILLMENT_REQUESTED event names. Required, but 0 is the first."""
     def __init__(
         self,
         *,
@@ -557,11 +670,15 @@ Global___FailFulfillmentRequest: _TypeAlias = FailFulfillmentRequest  # noqa: Y0
 
 @_typing.final
 class FailFulfillmentResponse(_message.Message):
+    """FailFulfillmentResponse is the order after the report."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def order(self) -> _order_pb2.Order: ...
+    def order(self) -> _order_pb2.Order:
+        """The order."""
+
     def __init__(
         self,
         *,
@@ -577,14 +694,19 @@ Global___FailFulfillmentResponse: _TypeAlias = FailFulfillmentResponse  # noqa: 
 
 @_typing.final
 class ListFulfillmentsRequest(_message.Message):
+    """ListFulfillmentsRequest names an order."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
+    """The order. Required."""
     page_size: _builtins.int
+    """How many fulfillments a page has at most. Optional: 0 means 50; more than 500 means 500."""
     page_token: _builtins.str
+    """The next_page_token of the page before, for the same order. Optional: without it, the first page."""
     def __init__(
         self,
         *,
@@ -602,14 +724,17 @@ Global___ListFulfillmentsRequest: _TypeAlias = ListFulfillmentsRequest  # noqa: 
 
 @_typing.final
 class ListFulfillmentsResponse(_message.Message):
+    """ListFulfillmentsResponse is one page of fulfillments."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FULFILLMENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Gives the next page. Empty at the last."""
     @_builtins.property
     def fulfillments(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.Fulfillment]:
-        """newest first"""
+        """The fulfillments, newest first."""
 
     def __init__(
         self,
@@ -627,6 +752,8 @@ Global___ListFulfillmentsResponse: _TypeAlias = ListFulfillmentsResponse  # noqa
 
 @_typing.final
 class ListEntitlementsRequest(_message.Message):
+    """ListEntitlementsRequest says which entitlements are wanted: those that match every field that is set."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
@@ -636,11 +763,17 @@ class ListEntitlementsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
+    """Of this organization. Optional: of all that the caller may see."""
     user_id: _builtins.str
+    """Of this user. Optional."""
     resource: _builtins.str
+    """To this resource, such as "courses/intro-to-sql". Optional."""
     active_only: _builtins.bool
+    """Whether to leave out those that are revoked or expired. Optional."""
     page_size: _builtins.int
+    """How many entitlements a page has at most. Optional: 0 means 50; more than 500 means 500."""
     page_token: _builtins.str
+    """The next_page_token of the page before, with the same filters. Optional: without it, the first page."""
     def __init__(
         self,
         *,
@@ -661,13 +794,18 @@ Global___ListEntitlementsRequest: _TypeAlias = ListEntitlementsRequest  # noqa: 
 
 @_typing.final
 class ListEntitlementsResponse(_message.Message):
+    """ListEntitlementsResponse is one page of entitlements."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ENTITLEMENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """Gives the next page. Empty at the last."""
     @_builtins.property
-    def entitlements(self) -> _containers.RepeatedCompositeFieldContainer[_entitlement_pb2.Entitlement]: ...
+    def entitlements(self) -> _containers.RepeatedCompositeFieldContainer[_entitlement_pb2.Entitlement]:
+        """The entitlements, the newest grant first."""
+
     def __init__(
         self,
         *,
