@@ -57,12 +57,12 @@ def _of_type(call: Call) -> list[Condition]:
     if single is not None and several is not None:
         raise exclusive_parameters("type", ["type", "types"])
     if single is not None:
-        return [("json_extract(body, '$.type') GLOB ?", single.replace("[", "[[]").replace("?", "[?]"))]
+        return [("type GLOB ?", single.replace("[", "[[]").replace("?", "[?]"))]
     if several is None:
         return []
     if len(several) > _MOST_TYPES:
         raise invalid_parameter("types", f"You may pass at most {_MOST_TYPES} types.")
-    return [(f"json_extract(body, '$.type') IN ({', '.join('?' * len(several))})", tuple(several))]
+    return [(f"type IN ({', '.join('?' * len(several))})", tuple(several))]
 
 
 def _delivered(call: Call) -> list[Condition]:

@@ -60,9 +60,9 @@ class Ledger:
         """Keep an object under its id, in the place in the order where it first came."""
         text = json.dumps(body, separators=(",", ":"))
         self.connection.execute(
-            "INSERT INTO objects (kind, id, owner, created, body) VALUES (?, ?, ?, ?, ?) "
+            "INSERT INTO objects (kind, id, owner, created, type, body) VALUES (?, ?, ?, ?, ?, ?) "
             "ON CONFLICT (kind, id, owner) DO UPDATE SET body = excluded.body",
-            (kind or body["object"], body["id"], self.owner, body.get("created", 0), text),
+            (kind or body["object"], body["id"], self.owner, body.get("created", 0), body.get("type", ""), text),
         )
 
     def find(self, kind: str, object_id: object) -> JsonObject | None:

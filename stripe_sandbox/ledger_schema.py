@@ -3,12 +3,13 @@
 import sqlite3
 
 # One more with each change of the tables: the sandbox's state is worth no migrations.
-VERSION = 2
+VERSION = 3
 _TABLES = """
 CREATE TABLE objects (
     position INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, owner TEXT NOT NULL,
-    created INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE (kind, id, owner));
-CREATE INDEX objects_by_age ON objects (kind, created);
+    created INTEGER NOT NULL, type TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (kind, id, owner));
+-- Holds what lists filter by, so that what does not match is passed over without its body being read.
+CREATE INDEX objects_by_age ON objects (kind, created, position, owner, type, id);
 CREATE INDEX objects_by_payment_intent ON objects (json_extract(body, '$.payment_intent'))
     WHERE json_extract(body, '$.payment_intent') IS NOT NULL;
 CREATE INDEX open_sessions ON objects (json_extract(body, '$.expires_at'))
