@@ -43,14 +43,14 @@ class Sequencer:
 
     async def tick(self, _: Fence) -> None:
         """Sequence what nobody poked for; the head row's lock is fence enough."""
-        await self._step(poked=False)
+        await self._sequence_leftovers()
 
-    async def tick(self) -> None:
-        """Sequence what nobody poked for; it looks without a lock, as an idle tick must not take the one writer's turn."""
+    async def _sequence_leftovers(self) -> None:
+        """Look without a lock first: an idle tick must not take the one writer's turn."""
         async with self._database.reading() as reading:
             staged = await has_staged_events(reading)
         if staged:
             await self.drain()
 
     async def _step(self, poked: bool) -> None:
-        await (self.drain() if poked else self.tick())
+        await (self.drain() if poked else self._sequence_leftovers())
