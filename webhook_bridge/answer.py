@@ -1,8 +1,11 @@
 """What the bridge answers with: a status, a few headers, a body; errors are one line of JSON that says what to do."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -36,8 +39,22 @@ def unavailable_answer(message: str) -> Answer:
     return error_answer(HTTPStatus.SERVICE_UNAVAILABLE, message, (b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
 
 
-def refusal(status: HTTPStatus, message: str) -> bytes:
-    """Write a whole response that closes its connection, for where no application has seen a request."""
-    answer = error_answer(status, message, (b"connection", b"close"))
-    lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), b"content-length: %d" % len(answer.body)]
-    return b"\r\n".join([*lines, *(b"%s: %s" % header for header in answer.headers), b"", answer.body])
+def answer_bytes(answer: Answer, *, keep_alive: bool, with_body: bool = True) -> bytes:
+    """Write a whole response, to be sent at once."""
+    lines = [
+        _STATUS_LINES[answer.status],
+        b"date: " + _date(int(time.time())),
+        b"content-length: %d" % len(answer.body),
+        *(b"%s: %s" % header for header in answer.headers),
+        b"" if keep_alive else b"connection: close\r\n",
+        answer.body if with_body else b"",
+    ]
+    return b"\r\n".join(lines)
+
+
+_STATUS_LINES = {status: b"HTTP/1.1 %d %s" % (status, status.phrase.encode()) for status in HTTPStatus}
+
+
+@lru_cache(maxsize=2)
+def _date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()

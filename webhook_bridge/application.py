@@ -1,43 +1,34 @@
-"""The bridge as an ASGI application: finds the endpoint of a request, sends its answer, and then lets it go on."""
+"""Finds the endpoint of a request; whatever an endpoint does wrong is logged here once and answered with 500."""
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 
 from webhook_bridge.answer import Answer, error_answer
-from webhook_bridge.incoming_request import IncomingRequest, Receive, Scope
+from webhook_bridge.incoming_request import IncomingRequest
+from webhook_bridge.webhook_endpoint import WebhookEndpoint
 
-Endpoint = Callable[[IncomingRequest], Awaitable[Answer | None]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+WEBHOOK_PATH = "/webhooks/stripe"
+Page = Callable[[IncomingRequest], Awaitable[Answer]]
 _log = structlog.get_logger(__name__)
 
 
 class BridgeApplication:
-    """A fixed table of paths, each with one method."""
+    """A fixed table of paths, each with its methods."""
 
-    def __init__(self, posted: Mapping[str, Endpoint], read: Mapping[str, Endpoint]) -> None:
-        """Take what is posted to, and what is read by GET or HEAD."""
-        self._routes = {
-            **{path: (("POST",), endpoint) for path, endpoint in posted.items()},
-            **{path: (("GET", "HEAD"), endpoint) for path, endpoint in read.items()},
+    def __init__(self, webhooks: WebhookEndpoint, pages: Mapping[str, Page]) -> None:
+        """Take what Stripe posts to, and what is read by GET or HEAD."""
+        self._webhooks = webhooks
+        self._routes: dict[str, tuple[tuple[str, ...], Page]] = {
+            WEBHOOK_PATH: (("POST",), webhooks.take),
+            **{path: (("GET", "HEAD"), page) for path, page in pages.items()},
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        answer = await self._answer(IncomingRequest(scope, receive))
-        if answer is None:
-            return
-        length = (b"content-length", b"%d" % len(answer.body))
-        await send({"type": "http.response.start", "status": answer.status, "headers": [length, *answer.headers]})
-        await send({"type": "http.response.body", "body": answer.body})
-        if answer.afterwards is not None:
-            answer.afterwards()
-
-    async def _answer(self, request: IncomingRequest) -> Answer | None:
+    async def answer(self, request: IncomingRequest) -> Answer:
+        """Answer one request."""
         if request.path not in self._routes:
-            return error_answer(HTTPStatus.NOT_FOUND, "There is nothing here; Stripe posts to /webhooks/stripe.")
+            return error_answer(HTTPStatus.NOT_FOUND, f"There is nothing here; Stripe posts to {WEBHOOK_PATH}.")
         methods, endpoint = self._routes[request.path]
         if request.method not in methods:
             allowed = ", ".join(methods)
@@ -48,3 +39,8 @@ class BridgeApplication:
         except Exception:
             _log.exception("bridge.request_failed", path=request.path)
             return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "An error on our side; the log has it.")
+
+    def note_refusal(self, path: str, begun: float, status: HTTPStatus | None, message: str) -> None:
+        """Log a webhook that did not come to its end; what strangers do elsewhere is not worth a line."""
+        if path == WEBHOOK_PATH:
+            self._webhooks.note_refusal(begun, status, message)

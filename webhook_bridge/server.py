@@ -5,29 +5,23 @@ Stopping: not ready, no new connections, what is under way is finished within bo
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
-
-import uvicorn
 
 from payments_service.errors import ConfigurationError
 from payments_service.inbox.receiver import Clock, Receiver
 from payments_service.inbox.waker import Waker
 from webhook_bridge.application import BridgeApplication
 from webhook_bridge.health_endpoints import ReadinessEndpoint, answer_alive
-from webhook_bridge.patient_protocol import REQUEST_SECONDS, PatientProtocol
+from webhook_bridge.http_connection import REQUEST_SECONDS, HttpConnection
+from webhook_bridge.open_connections import OpenConnections
 from webhook_bridge.return_pages import Orders, ReturnPages
 from webhook_bridge.webhook_endpoint import WebhookEndpoint
 
 STOP_SECONDS = 8
 """More than a request's rest and the receiver's patience need, so that nothing under way is ever broken off."""
-MAX_CONNECTIONS = 512
-"""Beyond it the answer is 503 at once: a crowd of slow senders must not take all file descriptors."""
 BACKLOG = 1024
-KEEP_ALIVE_SECONDS = 75
-"""Longer than the 60 s after which common load balancers drop an idle connection, so that they drop it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +54,8 @@ async def open_bridge(
     readiness = ReadinessEndpoint(receiver)
     pages = ReturnPages(orders)
     application = BridgeApplication(
-        posted={"/webhooks/stripe": WebhookEndpoint(receiver, waker, config.webhook_secrets, clock)},
-        read={
+        WebhookEndpoint(receiver, waker, config.webhook_secrets, clock),
+        {
             "/healthz": answer_alive,
             "/readyz": readiness,
             "/checkout/return": pages.show_order,
@@ -70,7 +64,7 @@ async def open_bridge(
     )
     listener = _bind(config)
     bridge = Bridge(_url(config.host, listener.getsockname()[1]), readiness)
-    async with _serving(_uvicorn_config(application, config.request_seconds), listener):
+    async with _serving(application, listener, config.request_seconds):
         try:
             yield bridge
         finally:
@@ -78,43 +72,20 @@ async def open_bridge(
     await readiness.close()
 
 
-class _EmbeddedServer(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @asynccontextmanager
-async def _serving(config: uvicorn.Config, listener: socket.socket) -> AsyncIterator[None]:
-    server = _EmbeddedServer(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+async def _serving(
+    application: BridgeApplication, listener: socket.socket, request_seconds: float
+) -> AsyncIterator[None]:
+    peers = OpenConnections()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: HttpConnection(application, peers, request_seconds), sock=listener, backlog=BACKLOG
+    )
     try:
-        while not server.started:
-            if serving.done():
-                await serving
-            await asyncio.sleep(0.002)
         yield
     finally:
-        server.should_exit = True
-        await serving
-        listener.close()
-
-
-def _uvicorn_config(application: BridgeApplication, request_seconds: float) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        http=partial(PatientProtocol, request_seconds=request_seconds),  # type: ignore[arg-type]  # called as a class is
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
+        server.close()
+        await peers.finish(STOP_SECONDS)
+        await server.wait_closed()
 
 
 def _bind(config: BridgeConfig) -> socket.socket:

@@ -17,9 +17,8 @@ from payments_service.inbox.receiver import Receipt, Receiver
 from payments_service.inbox.waker import Waker
 from payments_service.stripe_gateway.signature import SignatureError, verify_signature
 from webhook_bridge.answer import Answer, error_answer, json_answer, unavailable_answer
-from webhook_bridge.incoming_request import BodyTooLargeError, ClientGoneError, IncomingRequest
+from webhook_bridge.incoming_request import IncomingRequest
 
-BODY_CAP = 1024 * 1024
 _log = structlog.get_logger(__name__)
 
 
@@ -33,18 +32,21 @@ class WebhookEndpoint:
         self._secrets = tuple(secrets)
         self._clock = clock
 
-    async def __call__(self, request: IncomingRequest) -> Answer | None:
-        """Take one delivery; None where nobody is there any more to be answered."""
-        begun = time.perf_counter()
+    async def take(self, request: IncomingRequest) -> Answer:
+        """Take one delivery."""
         try:
-            payload = await request.body(BODY_CAP)
-            verify_signature(payload, request.header(b"stripe-signature"), self._secrets, self._clock())
-            receipt = await self._receiver.receive(payload)
+            signature = request.header(b"stripe-signature")
+            verify_signature(request.body, signature, self._secrets, self._clock())
+            receipt = await self._receiver.receive(request.body)
         except PaymentsError as error:
             answer = _refusal(error)
-            _log_refusal(error, answer, begun)
+            self.note_refusal(request.begun, answer.status, error.message, **error.metadata)
             return answer
-        return replace(_STORED, afterwards=lambda: self._follow_up(receipt, begun))
+        return replace(_STORED, afterwards=lambda: self._follow_up(receipt, request.begun))
+
+    def note_refusal(self, begun: float, status: HTTPStatus | None, reason: str, **known: str) -> None:
+        """Log a delivery that is not stored; None where nobody was left to be answered."""
+        _log.warning("webhook.refused", **known, answer=status, reason=reason, milliseconds=_since(begun))
 
     def _follow_up(self, receipt: Receipt, begun: float) -> None:
         """Wake what was stored; the answer is on its way, so nothing here can hold it up or take it back."""
@@ -67,25 +69,15 @@ class WebhookEndpoint:
 _STORED = json_answer(HTTPStatus.OK, {"received": True})
 
 
-def _refusal(error: PaymentsError) -> Answer | None:
+def _refusal(error: PaymentsError) -> Answer:
     """Choose the status by what the sender can do about it."""
     match error:
-        case ClientGoneError():
-            return None
-        case BodyTooLargeError():
-            return error_answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error.message)
         case SignatureError() | InvalidEventError():
             return error_answer(HTTPStatus.BAD_REQUEST, error.message)
         case StorageUnavailableError():
             return unavailable_answer(error.message)
         case _:
             raise error
-
-
-def _log_refusal(error: PaymentsError, answer: Answer | None, begun: float) -> None:
-    status = answer.status if answer else getattr(error, "status", None)
-    spent = _since(begun)
-    _log.warning("webhook.refused", **error.metadata, answer=status, reason=error.message, milliseconds=spent)
 
 
 def _since(begun: float) -> float:
