@@ -4,8 +4,10 @@ The only place that knows all parts; what wakes what is decided here, and no par
 """
 
 import asyncio
+import os
 import random
 import secrets
+import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from importlib.metadata import version
 
 from payments_service.actors.broker import make_broker
 from payments_service.actors.crew import Crew
+from payments_service.actors.duty import Duty
+from payments_service.actors.duty_roster import DutyRoster
 from payments_service.actors.event_work import EventWork
 from payments_service.actors.fulfillment_work import FulfillmentWork
 from payments_service.actors.message_waker import MessageWaker
@@ -25,7 +29,7 @@ from payments_service.checkout.expiration import CheckoutExpiration
 from payments_service.checkout.lookup import OrderLookup
 from payments_service.errors import ConfigurationError
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
-from payments_service.event_log.sequencer import Sequencer
+from payments_service.event_log.sequencer import TICK_SECONDS, Sequencer
 from payments_service.event_log.tailer import Tailer
 from payments_service.fulfillment.attempt import FulfillmentAttempts
 from payments_service.fulfillment.desk import FulfillmentDesk
@@ -87,6 +91,7 @@ class _Core:
     gateway: StripeGateway
     enquiry: Enquiry
     tailer: Tailer
+    sequencer: Sequencer
     waker: MessageWaker
     crew: Crew
     rules: ClaimRules
@@ -152,7 +157,7 @@ class Assembly:
         key = StripeKey(settings.stripe_key or SANDBOX_KEY, api_base)
         gateway = await self._stack.enter_async_context(open_gateway(key))
         tailer = Tailer(database)
-        sequencer = Sequencer(database, tailer.hint)
+        sequencer = Sequencer(database, tailer.hint, tick_seconds=None)
         crew = Crew(make_broker(settings.broker_url), asyncio.get_running_loop())
         self._stack.callback(crew.close)
         await self._log(tailer, sequencer)
@@ -160,7 +165,7 @@ class Assembly:
         waker.start()
         self._stack.push_async_callback(asyncio.to_thread, waker.stop, WAKER_STOP_SECONDS)
         rules = ClaimRules(gateway.livemode, frozenset(settings.claimed_types))
-        return _Core(database, gateway, Enquiry(database, gateway), tailer, waker, crew, rules)
+        return _Core(database, gateway, Enquiry(database, gateway), tailer, sequencer, waker, crew, rules)
 
     async def _database(self) -> Database:
         settings = self._settings
@@ -191,11 +196,12 @@ class Assembly:
         fulfillments = FulfillmentWork(attempts, core.waker)
         core.crew.employ(events.work, fulfillments.work)
         await self._stack.enter_async_context(core.crew.at_work())
-        for name, due, work in (
-            ("stripe_events", due_events, events.work),
-            ("fulfillments", due_fulfillments, fulfillments.work),
-        ):
-            await self._background(Sweep(name, core.database, due, work, random.random).run())
+        duties = (
+            Sweep("stripe_events", core.database, due_events, events.work).duty,
+            Sweep("fulfillments", core.database, due_fulfillments, fulfillments.work).duty,
+            Duty("sequence", TICK_SECONDS, lambda _: core.sequencer.tick()),
+        )
+        await self._background(DutyRoster(core.database, duties, _holder(), random.random).run())
 
     async def _bridge(self, core: _Core) -> str:
         host, port = split_address(self._settings.bridge_address)
@@ -236,6 +242,11 @@ class Assembly:
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _holder() -> str:
+    """Name this run of this process, for whoever reads who has which duty."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def _return_pages(public_url: str) -> ReturnPages:

@@ -7,12 +7,13 @@ from typing import Protocol
 
 import structlog
 
-from payments_service.errors import PaymentsError
+from payments_service.actors.duty import Duty
 from payments_service.inbox.event_application import OPEN_STATES
 from payments_service.orders.states import FulfillmentState
 from payments_service.storage.database import Connection, Database
 from payments_service.storage.fulfillment_rows import due_fulfillment_ids
 from payments_service.storage.inbox_rows import due_event_ids
+from payments_service.storage.lease_rows import Fence
 
 SWEEP_SECONDS = 1.0
 OVERDUE_SECONDS = 0.8
@@ -42,27 +43,21 @@ async def due_fulfillments(reading: Connection, *, limit: int, overdue_seconds: 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Runs as one task a process and table; claims make any number of them safe."""
+    """Looks at one table."""
 
     name: str
     database: Database
     due: Due
     work: Work
-    chance: Callable[[], float]
 
-    async def run(self) -> None:
-        """Sweep until cancelled, at a distance that varies a little, so that processes spread."""
-        while True:
-            try:
-                swept = await self.sweep_once()
-            except PaymentsError as error:
-                _log.warning("sweep.failed", table=self.name, error=error.message)
-            except Exception:
-                _log.exception("sweep.failed", table=self.name)
-            else:
-                if swept:
-                    _log.info("sweep.worked", table=self.name, rows=swept)
-            await asyncio.sleep(SWEEP_SECONDS * (0.75 + self.chance() / 2))
+    @property
+    def duty(self) -> Duty:
+        """One worker's duty at a time; claims make any number of them safe."""
+        return Duty(f"sweep_{self.name}", SWEEP_SECONDS, self._round)
+
+    async def _round(self, _: Fence) -> None:
+        if swept := await self.sweep_once():
+            _log.info("sweep.worked", table=self.name, rows=swept)
 
     async def sweep_once(self, overdue_seconds: float = OVERDUE_SECONDS) -> int:
         """Work on all that is overdue now; returns on how many rows."""

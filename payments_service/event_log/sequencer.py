@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from payments_service.event_log.poked_loop import PokedLoop
 from payments_service.storage.database import Database
-from payments_service.storage.lease_rows import Fence
 from payments_service.storage.log_rows import SEQUENCE_BATCH, has_staged_events, sequence_events
 
 TICK_SECONDS = 0.5
@@ -41,16 +40,12 @@ class Sequencer:
             if moved:
                 self._on_sequenced()
 
-    async def tick(self, _: Fence) -> None:
-        """Sequence what nobody poked for; the head row's lock is fence enough."""
-        await self._sequence_leftovers()
-
-    async def _sequence_leftovers(self) -> None:
-        """Look without a lock first: an idle tick must not take the one writer's turn."""
+    async def tick(self) -> None:
+        """Sequence what nobody poked for; it looks without a lock: an idle tick must not take the one writer's turn."""
         async with self._database.reading() as reading:
             staged = await has_staged_events(reading)
         if staged:
             await self.drain()
 
     async def _step(self, poked: bool) -> None:
-        await (self.drain() if poked else self._sequence_leftovers())
+        await (self.drain() if poked else self.tick())

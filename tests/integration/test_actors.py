@@ -9,6 +9,7 @@ import pytest
 
 from payments_service.actors.broker import MAX_QUEUED, InProcessBroker, QueueFullError, make_broker
 from payments_service.actors.crew import Crew
+from payments_service.actors.duty_roster import DutyRoster
 from payments_service.actors.message_waker import MAX_WAITING, MessageWaker
 from payments_service.actors.sweep import Sweep, due_events, due_fulfillments
 from payments_service.errors import ConfigurationError
@@ -28,8 +29,8 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 def sweeps_of(stages: Stages) -> list[Sweep]:
     return [
-        Sweep("stripe_events", stages.database, due_events, stages.events.work, lambda: 0.0),
-        Sweep("fulfillments", stages.database, due_fulfillments, stages.fulfillments.work, lambda: 0.0),
+        Sweep("stripe_events", stages.database, due_events, stages.events.work),
+        Sweep("fulfillments", stages.database, due_fulfillments, stages.fulfillments.work),
     ]
 
 
@@ -37,7 +38,8 @@ async def test_with_every_wake_up_lost_each_order_is_still_fulfilled(stages: Sta
     orders = [await stages.order(checkout_session_id=None) for _ in range(20)]
     for order in orders:
         await stages.store("checkout.session.completed", session_of(order) | {"id": f"cs_{order.order_id}"})
-    tasks = [asyncio.create_task(sweep.run()) for sweep in sweeps_of(stages)]
+    duties = [sweep.duty for sweep in sweeps_of(stages)]
+    roster = asyncio.create_task(DutyRoster(stages.database, duties, "worker", lambda: 0.0).run())
 
     async def all_fulfilled() -> bool:
         states = {(await stages.order_now(order.order_id)).fulfillment_state for order in orders}
@@ -46,9 +48,8 @@ async def test_with_every_wake_up_lost_each_order_is_still_fulfilled(stages: Sta
     try:
         await until(all_fulfilled)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        roster.cancel()
+        await asyncio.gather(roster, return_exceptions=True)
     owed = [await stages.owed(order.order_id) for order in orders]
     assert [len(rows) for rows in owed] == [1] * 20
 
