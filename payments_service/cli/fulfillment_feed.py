@@ -19,6 +19,8 @@ from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsS
 from payments_service.errors import CallFailedError
 
 FIRST_RESPONSE = 10.0
+HEARTBEAT = 5
+"""Seconds that are asked for; a dead connection is noticed after three of them."""
 FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0
 MISSED_HEARTBEATS = 3
 PASSING = frozenset(
@@ -69,7 +71,7 @@ class FulfillmentFeed:
                 self._connected()
                 if response.HasField("opened"):
                     heartbeat = response.opened.heartbeat_interval.ToTimedelta().total_seconds()
-                    patience = max(heartbeat * MISSED_HEARTBEATS, FIRST_RESPONSE)
+                    patience = max(heartbeat, 1.0) * MISSED_HEARTBEATS
                 if response.HasField("draining"):
                     self._asked_delay = response.draining.reconnect_delay.ToTimedelta().total_seconds()
                 yield response

@@ -20,8 +20,10 @@ def minor_units(amount: str, currency_code: str) -> int:
     try:
         scaled = Decimal(amount).scaleb(decimals(currency_code))
     except InvalidOperation:
-        raise ValueError(f"{amount!r} is no amount such as 49 or 10.50") from None
-    if not scaled.is_finite() or scaled != scaled.to_integral_value():
+        scaled = Decimal("nan")
+    if not scaled.is_finite():
+        raise ValueError(f"{amount!r} is no amount such as 49 or 10.50")
+    if scaled != scaled.to_integral_value():
         raise ValueError(f"{amount} has more decimals than {currency_code} has: {decimals(currency_code)}")
     return int(scaled)
 

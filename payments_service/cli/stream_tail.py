@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from functools import partial
 
 import typer
+from google.protobuf.duration_pb2 import Duration
 from rich.console import Console
 
 from payments_service.cli.call_target import call_target
 from payments_service.cli.event_views import event_text
-from payments_service.cli.fulfillment_feed import FulfillmentFeed
+from payments_service.cli.fulfillment_feed import HEARTBEAT, FulfillmentFeed
 from payments_service.cli.option_types import EventTypeWord
 from payments_service.cli.plain_words import numbers, purchase_type
 from payments_service.cli.terminal import notices, output, print_json_line
@@ -75,6 +76,7 @@ def stream_request(options: TailOptions) -> StreamFulfillmentsRequest:
         ),
         start=start_position(options.start),
         max_batch_size=500,
+        heartbeat_interval=Duration(seconds=HEARTBEAT),
     )
 
 
@@ -131,10 +133,13 @@ class StreamTail:
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+        cursor = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
     except binascii.Error:
+        cursor = b""
+    if not cursor:
         message = f"{text!r} is neither earliest, latest, a time such as 2026-11-24T10:00 nor a cursor"
-        raise typer.BadParameter(message, param_hint="--from") from None
+        raise typer.BadParameter(message, param_hint="--from")
+    return cursor
 
 
 def _encoded(cursor: bytes) -> str:

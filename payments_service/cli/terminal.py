@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
-from rich.console import Console
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -59,15 +60,12 @@ def json_text(message: Message, *, indent: int | None) -> str:
 def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[Text | str]]) -> None:
     """Print rows under their titles, with the columns that the width allows; nothing where there are none."""
     shown = [number for number, column in enumerate(columns) if column.from_width <= console.width]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
-    for number in shown:
-        column = columns[number]
-        table.add_column(
-            column.title, justify="right" if column.number else "left", no_wrap=column.fixed, overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*(_cell(row[number]) for number in shown))
-    if table.row_count:
+    titles = [columns[number] for number in shown]
+    cells = [[_cell(row[number]) for number in shown] for row in rows]
+    table = _table(titles, cells)
+    if cells and Measurement.get(console, console.options.update(width=PIPED_WIDTH), table).minimum > console.width:
+        _print_records(console, titles, cells)
+    elif cells:
         _print(console, table)
 
 
@@ -85,6 +83,24 @@ def print_facts(console: Console, facts: Iterable[tuple[str, Text | str]]) -> No
 def clean(text: str) -> str:
     """Replace what is not printable; line breaks become blanks."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _table(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    for column in columns:
+        justify: JustifyMethod = "right" if column.number else "left"
+        table.add_column(column.title, justify=justify, no_wrap=column.fixed, overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+def _print_records(console: Console, columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> None:
+    """Print each row as a paragraph, where columns would be too narrow to read."""
+    for number, row in enumerate(cells):
+        if number:
+            console.print()
+        print_facts(console, ((column.title, cell) for column, cell in zip(columns, row, strict=True)))
 
 
 def _print(console: Console, table: Table) -> None:

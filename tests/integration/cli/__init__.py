@@ -1,0 +1,1 @@
+"""The command line as another process, before a service of canned answers."""
