@@ -5,6 +5,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from payments_service.contract.pb.payments.v1 import operations_pb2 as ops
 from payments_service.contract.pb.payments.v1 import payments_pb2 as pb
@@ -79,8 +80,10 @@ async def test_a_token_is_rotated_without_a_restart(service: RpcService) -> None
 
 @pytest.mark.parametrize("content", ["", "[[callers]", callers_toml(SHOP, SHOP), "callers = 1"])
 async def test_an_invalid_file_keeps_the_last_good_one(service: RpcService, content: str) -> None:
-    service.take_up(content)
+    with capture_logs() as logs:
+        service.take_up(content)
     assert await is_known(service, "shop")
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["callers.kept_last_good"]
 
     service.take_up(callers_toml(OTHER))
     assert not await is_known(service, "shop")
@@ -97,12 +100,11 @@ async def test_a_file_that_is_gone_keeps_the_last_good_one(service: RpcService) 
 async def test_half_of_a_changed_file_is_not_taken_up(service: RpcService) -> None:
     callers = service.parts.callers
     assert isinstance(callers, KnownCallers)
-    service.callers_path.write_text(callers_toml(OTHER))
-    callers.reload()
-    service.callers_path.write_text(callers_toml(OTHER, SHOP))
-    callers.reload()
+    for half in (callers_toml(OTHER), callers_toml(OTHER, COURSES)):
+        service.callers_path.write_text(half)
+        callers.reload()
 
-    assert await is_known(service, "shop")
+        assert await is_known(service, "shop")
 
 
 async def test_a_live_stream_of_a_revoked_caller_ends_unauthenticated(service: RpcService) -> None:
