@@ -23,10 +23,13 @@ from payments_service.actors.event_work import EventWork
 from payments_service.actors.fulfillment_work import FulfillmentWork
 from payments_service.actors.message_waker import MessageWaker
 from payments_service.actors.sweep import Sweep, due_events, due_fulfillments
+from payments_service.checkout.cancellation import Cancellation
 from payments_service.checkout.checkout_request import ReturnPages
 from payments_service.checkout.creation import CheckoutCreation
 from payments_service.checkout.expiration import CheckoutExpiration
 from payments_service.checkout.lookup import OrderLookup
+from payments_service.checkout.order_wait import OrderWait
+from payments_service.checkout.refunding import Refunding
 from payments_service.errors import ConfigurationError
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
 from payments_service.event_log.sequencer import TICK_SECONDS, Sequencer
@@ -219,16 +222,21 @@ class Assembly:
     async def _rpc(self, core: _Core, public_url: str) -> str:
         settings = self._settings
         database, gateway, waker = core.database, core.gateway, core.waker
+        lookup = OrderLookup(database, gateway, waker, _clock)
+        streams = FulfillmentStreams(database, core.tailer, _clock)
         config = ServerConfig(settings.grpc_address, settings.tls_cert, settings.tls_key)
         parts = ServerParts(
             database=database,
             callers=await self._stack.enter_async_context(open_callers(settings.callers_file)),
             creation=CheckoutCreation(database, gateway, waker, _return_pages(public_url), _clock),
             expiration=CheckoutExpiration(database, gateway, waker, _clock),
-            lookup=OrderLookup(database, gateway, waker, _clock),
+            lookup=lookup,
+            waiting=OrderWait(lookup, core.tailer.growth, lambda: streams.drained),
+            refunding=Refunding(database, gateway, waker, _clock),
+            cancellation=Cancellation(database, gateway, waker, _clock),
             desk=FulfillmentDesk(database, waker, FULFILLMENT_RETRIES, _clock, random.random),
             replay=EventReplay(database, core.enquiry, waker, core.rules, _clock),
-            streams=FulfillmentStreams(database, core.tailer, _clock),
+            streams=streams,
             clock=_clock,
             facts=ServiceFacts(version(PACKAGE), gateway.livemode, _broker_name(settings), database.dialect),
         )

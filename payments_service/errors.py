@@ -131,6 +131,24 @@ class CheckoutNotOpenError(FailedPreconditionError):
     reason = "CHECKOUT_NOT_OPEN"
 
 
+class NothingToRefundError(FailedPreconditionError):
+    """Raised when no money of an order is left that could be given back."""
+
+    reason = "NOTHING_TO_REFUND"
+
+
+class RefundExceedsPaymentError(FailedPreconditionError):
+    """Raised when more is to be given back than is left of a payment."""
+
+    reason = "REFUND_EXCEEDS_PAYMENT"
+
+
+class NotASubscriptionError(FailedPreconditionError):
+    """Raised when an order without a subscription is to be cancelled."""
+
+    reason = "NOT_A_SUBSCRIPTION"
+
+
 class FulfillmentNotAwaitedError(FailedPreconditionError):
     """Raised when a report or a retry comes for a fulfillment that waits for none."""
 

@@ -35,6 +35,11 @@ class FulfillmentStreams:
         start = await find_start(surroundings.database, request.start, surroundings.limits.ahead)
         return OpenStream(surroundings, options, start, current_caller, lineage).responses()
 
+    @property
+    def drained(self) -> bool:
+        """Whether streams are told to go elsewhere."""
+        return self._surroundings.drained
+
     def drain(self) -> None:
         """Let every stream say Draining with its cursor, and raise DrainingError; new ones are refused."""
         self._surroundings.drained = True

@@ -88,6 +88,6 @@ class Enquiry:
     async def _refunds(self, event: InboxRow, charge: Mapping[str, Any]) -> Answers:
         told = rows(charge.get("refunds"))
         refunds = told or await self._gateway.list_refunds(
-            event.object_id, account=event.stripe_account, budget=BUDGET_SECONDS
+            charge_id=event.object_id, account=event.stripe_account, budget=BUDGET_SECONDS
         )
         return Answers(tuple(RefundSeen(refund) for refund in refunds))

@@ -17,9 +17,6 @@ from payments_service.rpc.call_interceptor import CallInterceptor
 
 NOT_BUILT = frozenset(
     {
-        "payments.v1.Payments/WaitOrder",
-        "payments.v1.Payments/RefundOrder",
-        "payments.v1.Payments/CancelSubscription",
         "payments.v1.Payments/ConsumeFulfillments",
         "payments.v1.Operations/Reconcile",
         "payments.v1.Operations/CreateSubscriber",

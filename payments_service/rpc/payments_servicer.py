@@ -3,9 +3,12 @@
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 
+from payments_service.checkout.cancellation import Cancellation
 from payments_service.checkout.creation import CheckoutCreation
 from payments_service.checkout.expiration import CheckoutExpiration
 from payments_service.checkout.lookup import OrderLookup
+from payments_service.checkout.order_wait import OrderWait, require_wait
+from payments_service.checkout.refunding import Refunding
 from payments_service.contract.pb.payments.v1 import payments_pb2 as pb
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import StreamFulfillmentsRequest
 from payments_service.contract.pb.payments.v1.order_pb2 import PAYMENT_STATE_UNSPECIFIED
@@ -36,6 +39,9 @@ class PaymentsServicer:
         creation: CheckoutCreation,
         expiration: CheckoutExpiration,
         lookup: OrderLookup,
+        waiting: OrderWait,
+        refunding: Refunding,
+        cancellation: Cancellation,
         desk: FulfillmentDesk,
         streams: FulfillmentStreams,
         clock: Callable[[], datetime],
@@ -46,6 +52,9 @@ class PaymentsServicer:
         self._creation = creation
         self._expiration = expiration
         self._lookup = lookup
+        self._waiting = waiting
+        self._refunding = refunding
+        self._cancellation = cancellation
         self._desk = desk
         self._streams = streams
         self._clock = clock
@@ -147,6 +156,26 @@ class PaymentsServicer:
             lambda row: (row.grant_time, row.order_id),
         )
         return pb.ListEntitlementsResponse(entitlements=entitlements, next_page_token=token)
+
+    async def wait_order(self, request: pb.WaitOrderRequest, call: Call) -> AsyncGenerator[bytes, None]:
+        """Tell an order's state until it is settled."""
+        require_wait(request)
+        return self._wait(request, call)
+
+    async def _wait(self, request: pb.WaitOrderRequest, call: Call) -> AsyncGenerator[bytes, None]:
+        async for response in self._waiting.responses(request, call.caller.scope):
+            yield response.SerializeToString()
+
+    async def refund_order(self, request: pb.RefundOrderRequest, call: Call) -> pb.RefundOrderResponse:
+        """Give money back."""
+        return await self._refunding.refund(request, call.caller, budget=call.budget)
+
+    async def cancel_subscription(
+        self, request: pb.CancelSubscriptionRequest, call: Call
+    ) -> pb.CancelSubscriptionResponse:
+        """End a subscription."""
+        order = await self._cancellation.cancel(request, call.caller.scope, budget=call.budget)
+        return pb.CancelSubscriptionResponse(order=order)
 
     async def stream_fulfillments(self, request: StreamFulfillmentsRequest, call: Call) -> AsyncGenerator[bytes, None]:
         """Send the log to a caller that keeps the cursor; the responses are serialized already."""

@@ -15,9 +15,12 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from payments_service.checkout.cancellation import Cancellation
 from payments_service.checkout.creation import CheckoutCreation
 from payments_service.checkout.expiration import CheckoutExpiration
 from payments_service.checkout.lookup import OrderLookup
+from payments_service.checkout.order_wait import OrderWait
+from payments_service.checkout.refunding import Refunding
 from payments_service.contract.pb.payments.v1 import operations_pb2, payments_pb2
 from payments_service.errors import ConfigurationError
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
@@ -76,6 +79,9 @@ class ServerParts:
     creation: CheckoutCreation
     expiration: CheckoutExpiration
     lookup: OrderLookup
+    waiting: OrderWait
+    refunding: Refunding
+    cancellation: Cancellation
     desk: FulfillmentDesk
     replay: EventReplay
     streams: FulfillmentStreams
@@ -117,6 +123,9 @@ def _add_services(
         creation=parts.creation,
         expiration=parts.expiration,
         lookup=parts.lookup,
+        waiting=parts.waiting,
+        refunding=parts.refunding,
+        cancellation=parts.cancellation,
         desk=parts.desk,
         streams=parts.streams,
         clock=parts.clock,

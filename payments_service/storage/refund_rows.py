@@ -1,6 +1,6 @@
 """SQL of refunds: those that a caller asked for, committed before Stripe is, and those that Stripe tells of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -74,19 +74,48 @@ async def find_refund_by_request(
     )
 
 
+async def find_refund_by_id(reading: AsyncConnection, refund_id: str) -> RefundRow | None:
+    """Find a refund by the id that we gave it."""
+    return await _one(reading, select(refunds).where(refunds.c.refund_id == refund_id))
+
+
 async def claim_refund(
-    tx: AsyncConnection, refund_id: str, requested_state: int, lease_seconds: float
+    tx: AsyncConnection, refund_id: str, requested_state: int, lease_seconds: float, now: datetime
 ) -> RefundRow | None:
-    """Take the right to ask Stripe for this refund; None where another has it or it is not to be asked for."""
+    """Take the right to ask Stripe for this refund; None where another has it or it is not to be asked for.
+
+    Doubt is committed before the call, so that a crash leaves no false certainty; the row that comes back tells of
+    the doubt that was there before.
+    """
     free = or_(refunds.c.asking_lease_expire_time.is_(None), refunds.c.asking_lease_expire_time < database_now())
     statement = (
         update(refunds)
         .where(refunds.c.refund_id == refund_id, refunds.c.state == requested_state, free)
         .where(refunds.c.rejection.is_(None))
-        .values(asking_epoch=refunds.c.asking_epoch + 1, asking_lease_expire_time=database_now_plus(lease_seconds))
+        .values(
+            asking_epoch=refunds.c.asking_epoch + 1,
+            asking_lease_expire_time=database_now_plus(lease_seconds),
+            asking_first_call_time=func.coalesce(refunds.c.asking_first_call_time, now),
+            asking_doubtful=True,
+        )
         .returning(*refunds.c)
     )
-    return await _one(tx, statement)
+    claimed = await _one(tx, statement)
+    return None if claimed is None else replace(claimed, asking_doubtful=claimed.asking_epoch > 1)
+
+
+async def unanswered_refund_ids(
+    reading: AsyncConnection, requested_state: int, limit: int, overdue_seconds: float
+) -> list[str]:
+    """List refunds that were committed a while ago and that nobody asks Stripe for, oldest first."""
+    free = or_(refunds.c.asking_lease_expire_time.is_(None), refunds.c.asking_lease_expire_time < database_now())
+    statement = (
+        select(refunds.c.refund_id)
+        .where(refunds.c.state == requested_state, free, refunds.c.update_time < database_now_plus(-overdue_seconds))
+        .order_by(refunds.c.update_time)
+        .limit(limit)
+    )
+    return list((await reading.execute(statement)).scalars())
 
 
 async def list_refunds(reading: AsyncConnection, order_id: str) -> list[RefundRow]:

@@ -79,9 +79,34 @@ class StripeGateway:
         asked = {"invoice": invoice_id, "status": "paid", "limit": 100, **_on_account(account)}
         return [dict(row) for row in (await self._call("get", "/v1/invoice_payments", asked, budget))["data"]]
 
-    async def list_refunds(self, charge_id: str, *, account: str, budget: float) -> list[Json]:
-        """List the refunds of a charge, the newest hundred."""
-        asked = {"charge": charge_id, "limit": 100, **_on_account(account)}
+    async def create_refund(
+        self, parameters: Mapping[str, Any], *, idempotency_key: str, account: str, budget: float
+    ) -> Json:
+        """Give money back; the same key and parameters are one refund for 24 hours."""
+        options = {"idempotency_key": idempotency_key, **_on_account(account)}
+        return await self._call("post", "/v1/refunds", {**parameters, **options}, budget)
+
+    async def cancel_subscription(
+        self, subscription_id: str, *, idempotency_key: str, account: str, budget: float
+    ) -> Json:
+        """End a subscription now."""
+        options = {"idempotency_key": idempotency_key, **_on_account(account)}
+        return await self._call("delete", f"/v1/subscriptions/{subscription_id}", options, budget)
+
+    async def schedule_cancellation(
+        self, subscription_id: str, *, idempotency_key: str, account: str, budget: float
+    ) -> Json:
+        """End a subscription when the period that is paid for is over."""
+        options = {"idempotency_key": idempotency_key, **_on_account(account)}
+        asked = {"cancel_at_period_end": True, **options}
+        return await self._call("post", f"/v1/subscriptions/{subscription_id}", asked, budget)
+
+    async def list_refunds(
+        self, *, charge_id: str = "", payment_intent_id: str = "", account: str, budget: float
+    ) -> list[Json]:
+        """List the refunds of a charge or payment, the newest hundred."""
+        named = {"charge": charge_id} if charge_id else {"payment_intent": payment_intent_id}
+        asked = {**named, "limit": 100, **_on_account(account)}
         return [dict(row) for row in (await self._call("get", "/v1/refunds", asked, budget))["data"]]
 
     async def find_session(
@@ -101,7 +126,7 @@ class StripeGateway:
             page["starting_after"] = found["data"][-1]["id"]
 
     async def _call(self, method: str, path: str, parameters: Json, budget: float) -> Json:
-        attempts = Attempts(writes=method == "post")
+        attempts = Attempts(writes=method != "get")
         _attempts.set(attempts)
         try:
             async with asyncio.timeout(min(budget, REQUEST_SECONDS)):

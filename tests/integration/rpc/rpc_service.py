@@ -15,10 +15,13 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # typ
 from grpc_status import rpc_status
 
 from integration.stages import Stages, open_stages, session_of
+from payments_service.checkout.cancellation import Cancellation
 from payments_service.checkout.checkout_request import ReturnPages
 from payments_service.checkout.creation import CheckoutCreation
 from payments_service.checkout.expiration import CheckoutExpiration
 from payments_service.checkout.lookup import OrderLookup
+from payments_service.checkout.order_wait import OrderWait
+from payments_service.checkout.refunding import Refunding
 from payments_service.contract.pb.payments.v1 import payments_pb2 as pb
 from payments_service.contract.pb.payments.v1.operations_pb2_grpc import OperationsStub
 from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsStub
@@ -158,15 +161,20 @@ async def open_service(
         await tailer.open()
         stack.push_async_callback(_stop, asyncio.create_task(tailer.run()))
         shared = (stages.database, gateway, stages.waker)
+        lookup = OrderLookup(*shared, stages.now)
+        streams = FulfillmentStreams(stages.database, tailer, stages.now)
         parts = ServerParts(
             database=stages.database,
             callers=known,
             creation=CheckoutCreation(*shared, PAGES, stages.now),
             expiration=CheckoutExpiration(*shared, stages.now),
-            lookup=OrderLookup(*shared, stages.now),
+            lookup=lookup,
+            waiting=OrderWait(lookup, tailer.growth, lambda: streams.drained),
+            refunding=Refunding(*shared, stages.now),
+            cancellation=Cancellation(*shared, stages.now),
             desk=stages.desk,
             replay=stages.replay,
-            streams=FulfillmentStreams(stages.database, tailer, stages.now),
+            streams=streams,
             clock=stages.now,
             facts=FACTS,
         )

@@ -1,6 +1,7 @@
 """Another organization's order does not exist, by whichever RPC it is asked for; to name it at all is refused."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -30,6 +31,14 @@ from .rpc_service import (
 Ask = Callable[[RpcService, OrderRow, str, tuple[tuple[str, str], ...]], Awaitable[object]]
 TYPED_OPERATOR = Entry("typed", "operator", ["*"], ["course"])
 
+
+async def first_state(responses: AsyncIterable[pb.WaitOrderResponse]) -> object:
+    """Read a stream's first response."""
+    async for response in responses:
+        return response
+    return None
+
+
 ASKED_BY_ID: dict[str, Ask] = {
     "ExpireCheckout": lambda service, order, _, who: service.payments.ExpireCheckout(
         pb.ExpireCheckoutRequest(order_id=order.order_id), metadata=who
@@ -42,6 +51,15 @@ ASKED_BY_ID: dict[str, Ask] = {
     ),
     "GetOrder refreshed": lambda service, order, _, who: service.payments.GetOrder(
         pb.GetOrderRequest(order_id=order.order_id, refresh=True), metadata=who
+    ),
+    "WaitOrder": lambda service, order, _, who: first_state(
+        service.payments.WaitOrder(pb.WaitOrderRequest(order_id=order.order_id), metadata=who)
+    ),
+    "RefundOrder": lambda service, order, _, who: service.payments.RefundOrder(
+        pb.RefundOrderRequest(request_id=str(uuid4()), order_id=order.order_id), metadata=who
+    ),
+    "CancelSubscription": lambda service, order, _, who: service.payments.CancelSubscription(
+        pb.CancelSubscriptionRequest(request_id=str(uuid4()), order_id=order.order_id), metadata=who
     ),
     "ListFulfillments": lambda service, order, _, who: service.payments.ListFulfillments(
         pb.ListFulfillmentsRequest(order_id=order.order_id), metadata=who
