@@ -48,6 +48,7 @@ from payments_service.rpc.server import ServerConfig, ServerParts, open_server
 from payments_service.settings import Settings, split_address
 from payments_service.storage.database import Database, open_database
 from payments_service.storage.file_owner import free_leases, owning_file
+from payments_service.storage.log_listener import LogListener
 from payments_service.storage.schema import migrate, require_present_schema
 from payments_service.stripe_gateway.client import StripeGateway, StripeKey, open_gateway
 from stripe_sandbox.configuration import SandboxConfig, SandboxRefusedError
@@ -174,7 +175,9 @@ class Assembly:
         settings = self._settings
         if settings.embedded:
             self._stack.enter_context(owning_file(settings.database_url))
-        database = await self._stack.enter_async_context(open_database(settings.database_url))
+        database = await self._stack.enter_async_context(
+            open_database(settings.database_url, settings.database_pool_size)
+        )
         if settings.embedded:
             await migrate(database)
             async with database.transaction() as tx:
@@ -188,6 +191,8 @@ class Assembly:
         if Role.GRPC in self._roles:
             await tailer.open()
             await self._background(tailer.run())
+            if not self._settings.embedded:
+                await self._background(LogListener(self._settings.database_url, tailer.hint).run())
         self._stack.push_async_callback(sequencer.drain)
         await self._background(sequencer.run())
 

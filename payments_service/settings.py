@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PAYMENTS_", frozen=True, extra="ignore")
 
     database_url: str = "sqlite+aiosqlite:///.payments/payments.db"
+    database_pool_size: int = Field(default=10, gt=0)
+    """Connections of a process to PostgreSQL; a process with gRPC has one more, to listen."""
     broker_url: str = "memory://"
     grpc_address: str = "127.0.0.1:50051"
     bridge_address: str = "127.0.0.1:8080"

@@ -35,6 +35,14 @@ class AmountProblem:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class TotalProblem:
+    """What is wrong with a sum."""
+
+    text: str
+    is_too_much: bool
+
+
 def amount_problem(currency_code: str, minor_units: int) -> AmountProblem | None:
     """Say why nothing can have this price, None where it can; a price may be below what can be charged."""
     if len(currency_code) != 3 or not (currency_code.isascii() and currency_code.isalpha()):
@@ -51,14 +59,15 @@ def amount_problem(currency_code: str, minor_units: int) -> AmountProblem | None
     return None
 
 
-def total_problem(currency_code: str, minor_units: int) -> str | None:
+def total_problem(currency_code: str, minor_units: int) -> TotalProblem | None:
     """Say why Stripe could not charge this sum at once, None where it could; nothing at all is no charge."""
     if minor_units > MAXIMUM:
-        return _TOO_MUCH
+        return TotalProblem(_TOO_MUCH, is_too_much=True)
     code = currency_code.upper()
     least = MINIMUMS.get(code, 0)
     if 0 < minor_units < least:
-        return f"is {minor_units} minor units, and the least that Stripe charges in {code} is {least}"
+        text = f"is {minor_units} minor units, and the least that Stripe charges in {code} is {least}"
+        return TotalProblem(text, is_too_much=False)
     return None
 
 

@@ -85,15 +85,14 @@ def _together(items: Sequence[LineItem], mode: Mode.ValueType) -> Violations:
     currencies = sorted({item.price_data.unit_amount.currency_code.upper() for item in priced})
     if len(currencies) > 1:
         yield FieldViolation("line_items", f"mixes the currencies {', '.join(currencies)}; a checkout has one")
-    if not priced or len(priced) < len(items):
-        return
-    if mode == MODE_SUBSCRIPTION and not any(_recurs(item) for item in priced):
-        yield FieldViolation("line_items", "MODE_SUBSCRIPTION needs an item that recurs")
-    if mode == MODE_PAYMENT and len(currencies) == 1:
-        # A subscription's invoice below the minimum is carried over to the next one.
+    if len(currencies) == 1:
         problem = total_problem(currencies[0], sum(_amount(item) for item in priced))
-        if problem:
-            yield FieldViolation("line_items", f"the total {problem}")
+        # What else is in the basket makes it more; a subscription's small invoice is carried over to the next one.
+        complete = len(priced) == len(items) and mode == MODE_PAYMENT
+        if problem and (complete or problem.is_too_much):
+            yield FieldViolation("line_items", f"the total {problem.text}")
+    if mode == MODE_SUBSCRIPTION and len(priced) == len(items) > 0 and not any(_recurs(item) for item in priced):
+        yield FieldViolation("line_items", "MODE_SUBSCRIPTION needs an item that recurs")
 
 
 def _amount(item: LineItem) -> int:

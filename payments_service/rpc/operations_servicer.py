@@ -22,6 +22,7 @@ from payments_service.orders.states import FulfillmentState, StripeEventState
 from payments_service.rpc.call_interceptor import Call
 from payments_service.rpc.page_filling import fill_page, rows_wanted
 from payments_service.rpc.page_token import page_key, page_size, page_token
+from payments_service.rpc.request_rules import require_field
 from payments_service.rpc.stripe_event_message import stripe_event_message
 from payments_service.storage.database import Database
 from payments_service.storage.fulfillment_rows import count_fulfillments
@@ -91,6 +92,7 @@ class OperationsServicer:
 
     async def get_stripe_event(self, request: pb.GetStripeEventRequest, _: Call) -> pb.GetStripeEventResponse:
         """Give one event with its payload."""
+        require_field("stripe_event_id", request.stripe_event_id)
         async with self._database.reading() as reading:
             row = await find_event(reading, request.stripe_event_id)
         if row is None:
@@ -115,10 +117,12 @@ class OperationsServicer:
 
     async def retry_fulfillment(self, request: pb.RetryFulfillmentRequest, call: Call) -> pb.RetryFulfillmentResponse:
         """Try a failed fulfillment again."""
+        require_field("fulfillment_id", request.fulfillment_id)
         return pb.RetryFulfillmentResponse(order=await self._desk.retry(request.fulfillment_id, call.caller.scope))
 
     async def explain_order(self, request: pb.ExplainOrderRequest, call: Call) -> pb.ExplainOrderResponse:
         """Tell an order's story."""
+        require_field("order_id", request.order_id)
         async with self._database.reading() as reading:
             row = await find_order(reading, request.order_id, call.caller.scope)
             if row is None:

@@ -22,6 +22,7 @@ from payments_service.rpc.callers import CallerResolver
 from payments_service.rpc.method_policy import require_named
 from payments_service.rpc.page_filling import fill_page, rows_wanted
 from payments_service.rpc.page_token import page_key
+from payments_service.rpc.request_rules import require_field
 from payments_service.storage.database import Database
 from payments_service.storage.entitlement_rows import list_entitlements
 from payments_service.storage.fulfillment_rows import list_fulfillments
@@ -67,14 +68,14 @@ class PaymentsServicer:
 
     async def expire_checkout(self, request: pb.ExpireCheckoutRequest, call: Call) -> pb.ExpireCheckoutResponse:
         """Close an open checkout."""
-        _require("order_id", request.order_id)
+        require_field("order_id", request.order_id)
         order = await self._expiration.expire(request.order_id, call.caller.scope, budget=call.budget)
         return pb.ExpireCheckoutResponse(order=order)
 
     async def get_order(self, request: pb.GetOrderRequest, call: Call) -> pb.GetOrderResponse:
         """Give an order by its own id or its session's."""
         key = request.WhichOneof("key") or "order_id"
-        _require(key, getattr(request, key))
+        require_field(key, getattr(request, key))
         order = await self._lookup.get(
             order_id=request.order_id,
             session_id=request.checkout_session_id,
@@ -112,17 +113,17 @@ class PaymentsServicer:
         self, request: pb.CompleteFulfillmentRequest, call: Call
     ) -> pb.CompleteFulfillmentResponse:
         """Take an owner's word that its part is done."""
-        _require("fulfillment_id", request.fulfillment_id)
+        require_field("fulfillment_id", request.fulfillment_id)
         return pb.CompleteFulfillmentResponse(order=await self._desk.complete(request, call.caller.scope))
 
     async def fail_fulfillment(self, request: pb.FailFulfillmentRequest, call: Call) -> pb.FailFulfillmentResponse:
         """Take an owner's word that its part cannot be done, or not now."""
-        _require("fulfillment_id", request.fulfillment_id)
+        require_field("fulfillment_id", request.fulfillment_id)
         return pb.FailFulfillmentResponse(order=await self._desk.fail(request, call.caller.scope))
 
     async def list_fulfillments(self, request: pb.ListFulfillmentsRequest, call: Call) -> pb.ListFulfillmentsResponse:
         """List what one order owes and owed, newest first."""
-        _require("order_id", request.order_id)
+        require_field("order_id", request.order_id)
         key, wanted = page_key(request), rows_wanted(request)
         async with self._database.reading() as reading:
             if await find_order(reading, request.order_id, call.caller.scope) is None:
@@ -180,8 +181,3 @@ class PaymentsServicer:
     async def stream_fulfillments(self, request: StreamFulfillmentsRequest, call: Call) -> AsyncGenerator[bytes, None]:
         """Send the log to a caller that keeps the cursor; the responses are serialized already."""
         return await self._streams.open(request, call.current_caller)
-
-
-def _require(field: str, value: str) -> None:
-    if not value.strip():
-        raise InvalidRequestError([FieldViolation(field, "is required")])

@@ -29,6 +29,12 @@ def read_request(kind: type[M], data: bytes) -> M:
     return request
 
 
+def require_field(field: str, value: str) -> None:
+    """Raise InvalidRequestError where a field is left empty without which nothing can be done."""
+    if not value.strip():
+        raise InvalidRequestError([FieldViolation(field, "is required")])
+
+
 def _violations(message: Message, prefix: str) -> Iterator[FieldViolation]:
     for field, value in message.ListFields():
         path = f"{prefix}{field.name}"

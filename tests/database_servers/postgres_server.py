@@ -93,13 +93,20 @@ class PostgresServer:
         os.kill(self.pid, signal.SIGKILL)
         self.stop("immediate")
 
-    async def run(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+    async def run(self, statement: str, *values: object, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run a statement as the server's owner, beside everybody's pools."""
         connection = await asyncpg.connect(self.url(database).replace("+asyncpg", ""))
         try:
-            return [tuple(row) for row in await connection.fetch(statement)]
+            return [tuple(row) for row in await connection.fetch(statement, *values)]
         finally:
             await connection.close()
+
+    async def terminate(self, url: str, application_name: str) -> None:
+        """End the connections that one kind of client has to a database."""
+        statement = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = $2"
+        )
+        await self.run(statement, url.rpartition("/")[2], application_name)
 
     @asynccontextmanager
     async def new_database(self, *, migrated: bool = True) -> AsyncIterator[str]:

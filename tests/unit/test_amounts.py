@@ -48,7 +48,8 @@ def test_a_total_is_charged_from_stripes_minimum_on(code: str) -> None:
     assert total_problem(code, MINIMUMS[code]) is None
     problem = total_problem(code, MINIMUMS[code] - 1)
     assert problem is not None
-    assert str(MINIMUMS[code]) in problem
+    assert not problem.is_too_much
+    assert str(MINIMUMS[code]) in problem.text
 
 
 def test_nothing_at_all_is_no_charge() -> None:

@@ -110,6 +110,8 @@ WRONG = [
     ("line_items", [priced(units=49)], "least that Stripe charges in USD is 50"),
     ("line_items", [priced("HUF", 17_499)], "HUF"),
     ("line_items", [priced(units=99_999_999, quantity=2)], "most that Stripe charges"),
+    ("line_items", [priced(units=99_999_999, recurrence=MONTHLY), priced(units=1)], "most that Stripe charges"),
+    ("line_items", [priced(units=99_999_999, quantity=2), LineItem(price_id="price_1")], "most that Stripe charges"),
     ("purchase", Purchase(), "required"),
     ("purchase", custom(attributes={f"key{n}": "x" for n in range(50)}), "50"),
 ]

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from payments_client.client_errors import PaymentsError, UnavailableError
+from payments_client.client_errors import PaymentsError
 from payments_client.consumer_session import ConsumerSession
 from payments_client.delivery_types import ConsumerWish, Delivery, Handler, ParkEventError, RetryLaterError
 from payments_client.order_lanes import OrderLanes
@@ -101,9 +101,9 @@ class Consumer:
             return 0.0
         if session.has_delivered:
             self._backoff.reset()
-        failure = failure or UnavailableError("The session ended.", code="OK")
-        pause = max(self._backoff.next_pause(), failure.retry_after or 0.0)
-        _log.warning("%s was cut off and goes on in %.1f s. %s", self._wish.subscriber, pause, failure)
+        pause = max(self._backoff.next_pause(), (failure and failure.retry_after) or 0.0)
+        said = failure.message if failure else "It ended without a word."
+        _log.warning("%s was cut off and goes on in %.1f s: %s", self._wish.subscriber, pause, said)
         return pause
 
     async def _settle(self) -> None:

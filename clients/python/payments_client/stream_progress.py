@@ -116,8 +116,8 @@ class StreamProgress:
         if error is not None and is_final(error):
             raise error
         pause = max(self._backoff.next_pause(), (error and error.retry_after) or 0.0)
-        said = error or UnavailableError("The stream ended without a word.", code="OK")
-        _log.warning("The stream of payments events was cut; it resumes in %.1f s. %s", pause, said)
+        said = error.message if error else "It ended without a word."
+        _log.warning("The stream of payments events was cut and resumes in %.1f s: %s", pause, said)
         return pause
 
 

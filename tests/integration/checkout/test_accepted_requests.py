@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from payments_service.checkout.amounts import MAXIMUM
-from payments_service.contract.pb.payments.v1.order_pb2 import Order
+from payments_service.contract.pb.payments.v1.order_pb2 import MODE_PAYMENT, MODE_SUBSCRIPTION, MODE_UNSPECIFIED, Order
 from payments_service.contract.pb.payments.v1.payments_pb2 import CreateCheckoutRequest
 from payments_service.contract.pb.payments.v1.purchase_pb2 import (
     CoursePurchase,
@@ -49,7 +49,7 @@ def requests(draw: st.DrawFn) -> CreateCheckoutRequest:
         organization_id=draw(names),
         user_id=draw(filled),
         purchase=draw(purchases),
-        mode=draw(st.sampled_from([0, 0, 0, 2 if recurs else 1])),
+        mode=draw(st.sampled_from([MODE_UNSPECIFIED, MODE_SUBSCRIPTION if recurs else MODE_PAYMENT])),
         success_url=draw(st.sampled_from(["", "https://shop.example/s?id={CHECKOUT_SESSION_ID}", "http://[::1]/s#x"])),
         customer_email=draw(st.sampled_from(["", "", "", "a.b+c@mail.example.com", "ada@example..com"])),
         allow_promotion_codes=draw(st.booleans()),

@@ -126,9 +126,9 @@ async def test_the_deadline_is_passed_on_and_leaves_time_to_keep_what_is_known(s
 
 async def test_after_an_unknown_outcome_the_same_request_gets_the_one_session(shop: Shop) -> None:
     request = course_request()
-    await shop.api_fault(latency_seconds=1.0, when="after")
+    await shop.api_fault(latency_seconds=1.5, when="after")
     with pytest.raises(StripeOutcomeUnknownError):
-        await shop.create(request, budget=0.8)
+        await shop.create(request, budget=1.2)
     await shop.no_faults()
 
     order = await shop.create(request)
@@ -140,9 +140,9 @@ async def test_after_an_unknown_outcome_the_same_request_gets_the_one_session(sh
 
 async def test_a_doubt_is_not_resolved_by_a_later_try_that_did_nothing(shop: Shop) -> None:
     request = course_request()
-    await shop.api_fault(latency_seconds=1.0, when="after")
+    await shop.api_fault(latency_seconds=1.5, when="after")
     with pytest.raises(StripeOutcomeUnknownError):
-        await shop.create(request, budget=0.8)
+        await shop.create(request, budget=1.2)
     await shop.api_fault(status=429)
 
     with pytest.raises(StripeOutcomeUnknownError, match="An earlier try may have made the checkout") as unknown:

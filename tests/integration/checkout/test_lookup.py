@@ -100,9 +100,9 @@ async def test_what_stripe_knows_no_better_changes_nothing(shop: Shop) -> None:
 
 
 async def test_an_order_whose_creation_is_in_doubt_is_found_at_stripe(shop: Shop) -> None:
-    await shop.api_fault(latency_seconds=1.0, when="after")
+    await shop.api_fault(latency_seconds=1.5, when="after")
     with pytest.raises(StripeOutcomeUnknownError):
-        await shop.create(course_request(), budget=0.8)
+        await shop.create(course_request(), budget=1.2)
     await shop.no_faults()
     order_id = (await shop.only_row()).order_id
 
@@ -134,7 +134,7 @@ async def test_a_refresh_that_takes_too_long_did_nothing(shop: Shop) -> None:
     await shop.api_fault(latency_seconds=3.0, when="before")
 
     with pytest.raises(StripeUnavailableError):
-        await shop.get(order.order_id, refresh=True, budget=0.8)
+        await shop.get(order.order_id, refresh=True, budget=1.2)
 
 
 @pytest.mark.parametrize("scope", [Scope(frozenset({"org_2"}), None), Scope(None, frozenset({"service"}))])

@@ -117,6 +117,9 @@ async def test_stripe_out_of_reach_is_unavailable_and_says_when_to_come_back(ser
         (pb.ListFulfillmentsRequest(order_id=" "), "order_id"),
         (pb.CompleteFulfillmentRequest(), "fulfillment_id"),
         (pb.FailFulfillmentRequest(error="x"), "fulfillment_id"),
+        (ops.GetStripeEventRequest(), "stripe_event_id"),
+        (ops.RetryFulfillmentRequest(), "fulfillment_id"),
+        (ops.ExplainOrderRequest(), "order_id"),
         (pb.ListOrdersRequest(payment_states=[0]), "payment_states"),  # type: ignore[list-item]
         (pb.ListOrdersRequest(payment_states=[99]), "payment_states[0]"),  # type: ignore[list-item]
         (pb.ListOrdersRequest(page_size=-1), "page_size"),

@@ -1,0 +1,1 @@
+"""The Python client against servers that follow the contract, and against the service itself."""
