@@ -1,4 +1,4 @@
-"""A log on a SQLite file with its sequencer and tailer running, events to stage, and a reader of streams."""
+"""A log on a real database with its sequencer and tailer running, events to stage, and a reader of streams."""
 
 import asyncio
 import sqlite3
@@ -33,6 +33,8 @@ FULFILLED = FulfillmentEvent.TYPE_FULFILLED
 UNCLAIMED = FulfillmentEvent.TYPE_UNCLAIMED
 EARLIEST = StartPosition(earliest=True)
 LATEST = StartPosition(latest=True)
+LogPlace = Path | str
+"""A SQLite file, or the URL of a PostgreSQL database."""
 
 
 def everyone() -> Caller:
@@ -173,15 +175,16 @@ async def make_log(path: Path) -> None:
 
 @asynccontextmanager
 async def open_scene(
-    path: Path,
+    place: LogPlace,
     *,
     limits: StreamLimits | None = None,
     bounds: TailerBounds = DEFAULT_BOUNDS,
     sequencers: int = 1,
 ) -> AsyncIterator[Scene]:
-    """Run the log of a file as a process does."""
+    """Run the log of a database as a process does."""
+    url = place if isinstance(place, str) else f"sqlite+aiosqlite:///{place}"
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(f"sqlite+aiosqlite:///{path}"))
+        database = await stack.enter_async_context(open_database(url))
         tailer = Tailer(database, bounds)
         head = await tailer.open()
         sequencer = Sequencer(database, tailer.hint)

@@ -14,7 +14,7 @@ from payments_service.storage.database import Database
 from payments_service.storage.log_rows import append_events, read_head, sequence_events
 from payments_service.storage.tables import event_log, event_log_head, event_outbox
 
-from .log_scene import Scene, ids, logged, open_scene, staged
+from .log_scene import LogPlace, Scene, ids, logged, open_scene, staged
 
 
 async def read_log(database: Database) -> list[tuple[int, str, int]]:
@@ -39,8 +39,8 @@ def assert_whole(log: list[tuple[int, str, int]], versions: dict[str, int]) -> N
     assert seen == {order: list(range(1, count + 1)) for order, count in versions.items()}
 
 
-async def test_many_appenders_and_sequencers_leave_no_gap_and_keep_each_orders_order(log_path: Path) -> None:
-    async with open_scene(log_path, sequencers=3) as scene:
+async def test_many_appenders_and_sequencers_leave_no_gap_and_keep_each_orders_order(log_place: LogPlace) -> None:
+    async with open_scene(log_place, sequencers=3) as scene:
 
         async def append(order: str) -> None:
             for first in range(1, 41, 4):
@@ -100,14 +100,14 @@ async def test_a_tick_finds_what_nobody_poked_for(scene: Scene) -> None:
     await scene.settle(1)
 
 
-async def test_an_idle_tick_takes_no_transaction(scene: Scene) -> None:
-    await scene.fill(1)
+async def test_an_idle_tick_does_not_take_the_turn_of_sqlites_one_writer(log_file: Path) -> None:
     begun: list[object] = []
-    event.listen(scene.database.engine.sync_engine, "begin", begun.append)
-    idle = Sequencer(scene.database, scene.tailer.hint)
-
-    for _ in range(3):
-        await idle.tick()
+    async with open_scene(log_file) as scene:
+        await scene.fill(1)
+        event.listen(scene.database.engine.sync_engine, "begin", begun.append)
+        idle = Sequencer(scene.database, scene.tailer.hint)
+        for _ in range(3):
+            await idle.tick()
 
     assert begun == []
 

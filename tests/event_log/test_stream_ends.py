@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -24,7 +23,7 @@ from payments_service.event_log.tailer import TailerBounds
 from payments_service.scope import EVERYTHING, Caller, Scope
 from payments_service.storage.tables import event_log, event_log_head
 
-from .log_scene import LATEST, Scene, at, ids, open_scene, scope_of, staged
+from .log_scene import LATEST, LogPlace, Scene, at, ids, open_scene, scope_of, staged
 
 
 @dataclass
@@ -88,8 +87,8 @@ async def test_a_drained_process_takes_no_new_streams(scene: Scene) -> None:
         await scene.open()
 
 
-async def test_a_stream_of_great_age_ends_by_draining(log_path: Path) -> None:
-    async with open_scene(log_path, limits=StreamLimits(age=0.05)) as scene:
+async def test_a_stream_of_great_age_ends_by_draining(log_place: LogPlace) -> None:
+    async with open_scene(log_place, limits=StreamLimits(age=0.05)) as scene:
         reader = await scene.open()
 
         await reader.until("draining")
@@ -98,8 +97,8 @@ async def test_a_stream_of_great_age_ends_by_draining(log_path: Path) -> None:
             await reader.next()
 
 
-async def test_an_idle_stream_of_a_caller_that_is_gone_ends_within_seconds(log_path: Path) -> None:
-    async with open_scene(log_path, limits=StreamLimits(recheck=0.02)) as scene:
+async def test_an_idle_stream_of_a_caller_that_is_gone_ends_within_seconds(log_place: LogPlace) -> None:
+    async with open_scene(log_place, limits=StreamLimits(recheck=0.02)) as scene:
         account = Account()
         reader = await scene.open(caller=account)
         await reader.until("caught_up")
@@ -136,8 +135,8 @@ async def test_a_narrowed_scope_counts_from_the_next_batch_on(scene: Scene) -> N
     assert len(reader.events) == 10 + 15
 
 
-async def test_a_narrowed_scope_counts_for_a_batch_that_waits(log_path: Path) -> None:
-    async with open_scene(log_path, limits=StreamLimits(recheck=0.02)) as scene:
+async def test_a_narrowed_scope_counts_for_a_batch_that_waits(log_place: LogPlace) -> None:
+    async with open_scene(log_place, limits=StreamLimits(recheck=0.02)) as scene:
         account = Account()
         reader = await scene.open(
             caller=account, max_batch_delay=Duration(seconds=60), heartbeat_interval=Duration(seconds=1)
@@ -165,8 +164,8 @@ async def test_a_scope_that_no_longer_holds_what_the_filter_names_ends_the_strea
         await reader.next()
 
 
-async def test_a_client_that_does_not_read_is_cut_off_with_its_cursor(log_path: Path) -> None:
-    async with open_scene(log_path, limits=StreamLimits(stall=0.05)) as scene:
+async def test_a_client_that_does_not_read_is_cut_off_with_its_cursor(log_place: LogPlace) -> None:
+    async with open_scene(log_place, limits=StreamLimits(stall=0.05)) as scene:
         await scene.fill(30)
         reader = await scene.open(max_batch_size=10)
         await reader.until_events(20)
@@ -180,10 +179,10 @@ async def test_a_client_that_does_not_read_is_cut_off_with_its_cursor(log_path: 
         assert ids(reader.events + resumed.events) == [f"fev_{number:08}" for number in range(1, 31)]
 
 
-async def test_a_stream_that_retention_overtakes_ends_expired(log_path: Path) -> None:
-    async with open_scene(log_path) as scene:
+async def test_a_stream_that_retention_overtakes_ends_expired(log_place: LogPlace) -> None:
+    async with open_scene(log_place) as scene:
         await scene.fill(60)
-    async with open_scene(log_path, bounds=TailerBounds(page_events=10)) as scene:
+    async with open_scene(log_place, bounds=TailerBounds(page_events=10)) as scene:
         reader = await scene.open(max_batch_size=10)
         await reader.until_events(10)
         async with scene.database.transaction() as tx:

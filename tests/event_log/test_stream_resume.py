@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from database_servers.postgres_server import PostgresServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,18 @@ from payments_service.event_log.cursor import decode_cursor
 from payments_service.event_log.tailer import TailerBounds
 from payments_service.storage.log_rows import OutboxEvent, read_page
 
-from .log_scene import EARLIEST, FULFILLED, PAYMENT_SUCCEEDED, UNCLAIMED, Scene, StreamReader, at, open_scene, staged
+from .log_scene import (
+    EARLIEST,
+    FULFILLED,
+    PAYMENT_SUCCEEDED,
+    UNCLAIMED,
+    LogPlace,
+    Scene,
+    StreamReader,
+    at,
+    open_scene,
+    staged,
+)
 
 Kind = tuple[str, str, FulfillmentEvent.Type.ValueType]
 KINDS: list[Kind] = [
@@ -98,13 +110,13 @@ async def read_until_cut(reader: StreamReader, cut: Cut) -> tuple[list[Fulfillme
     return reader.events[: len(reader.events) - len(last) + len(kept)], kept[-1].cursor
 
 
-async def tell(story: Story, path: Path) -> None:
+async def tell(story: Story, place: LogPlace) -> None:
     """Append while a client reads, is cut and resumes; then compare with the log itself."""
     numbers = itertools.count(1)
-    async with open_scene(path) as scene:
+    async with open_scene(place) as scene:
         await append(scene, "ord_before", story.before, numbers)
         await scene.settle(sum(map(len, story.before)))
-    async with open_scene(path, bounds=story.bounds, sequencers=2) as scene:
+    async with open_scene(place, bounds=story.bounds, sequencers=2) as scene:
         appending = asyncio.gather(
             *(append(scene, f"ord_{order}", work, numbers) for order, work in enumerate(story.appenders))
         )
@@ -145,3 +157,16 @@ def test_a_stream_that_is_cut_anywhere_and_resumed_brings_exactly_the_filtered_l
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copy(empty_log, folder))
         asyncio.run(asyncio.wait_for(tell(story, path), 30))
+
+
+@given(story=stories)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_on_postgresql_too_a_stream_that_is_cut_anywhere_brings_exactly_the_filtered_log(
+    postgres: PostgresServer, story: Story
+) -> None:
+    asyncio.run(asyncio.wait_for(_tell_in_a_new_database(story, postgres), 30))
+
+
+async def _tell_in_a_new_database(story: Story, postgres: PostgresServer) -> None:
+    async with postgres.new_database() as url:
+        await tell(story, url)

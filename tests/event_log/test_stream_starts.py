@@ -26,14 +26,14 @@ from payments_service.event_log.cursor import cursor_at, decode_cursor, encode_c
 from payments_service.event_log.stream_surroundings import StreamLimits
 from payments_service.storage.tables import event_log, event_log_head
 
-from .log_scene import EARLIEST, LATEST, Scene, StreamReader, at, ids, open_scene, staged
+from .log_scene import EARLIEST, LATEST, LogPlace, Scene, StreamReader, at, ids, open_scene, staged
 
 IMPATIENT = StreamLimits(ahead=0.2)
 
 
 @pytest.fixture
-async def scene(log_path: Path) -> AsyncIterator[Scene]:
-    async with open_scene(log_path, limits=IMPATIENT) as opened:
+async def scene(log_place: LogPlace) -> AsyncIterator[Scene]:
+    async with open_scene(log_place, limits=IMPATIENT) as opened:
         yield opened
 
 
@@ -135,8 +135,8 @@ async def test_a_cursor_past_the_head_is_refused_when_the_log_does_not_come(scen
         await scene.open(await cursor_of(scene, 5))
 
 
-async def test_a_cursor_past_the_head_waits_for_the_log_to_come(log_path: Path) -> None:
-    async with open_scene(log_path, limits=StreamLimits(ahead=30)) as scene:
+async def test_a_cursor_past_the_head_waits_for_the_log_to_come(log_place: LogPlace) -> None:
+    async with open_scene(log_place, limits=StreamLimits(ahead=30)) as scene:
         await scene.fill(3)
         opening = asyncio.create_task(scene.open(await cursor_of(scene, 4)))
         await scene.fill(2)
@@ -155,14 +155,15 @@ async def test_a_cursor_of_another_log_has_diverged(scene: Scene) -> None:
 
 
 async def test_a_restored_log_refuses_the_cursors_that_it_lost_and_serves_the_others(
-    scene: Scene, tmp_path: Path
+    log_file: Path, tmp_path: Path
 ) -> None:
-    await scene.fill(10)
-    early = (await read_all(scene, EARLIEST)).cursor
     backup = tmp_path / "backup.db"
-    back_up(tmp_path / "payments.db", backup)
-    await scene.fill(10)
-    late = (await read_all(scene, EARLIEST)).cursor
+    async with open_scene(log_file) as scene:
+        await scene.fill(10)
+        early = (await read_all(scene, EARLIEST)).cursor
+        back_up(log_file, backup)
+        await scene.fill(10)
+        late = (await read_all(scene, EARLIEST)).cursor
 
     async with open_scene(backup, limits=IMPATIENT) as restored:
         with pytest.raises(CursorAheadError):

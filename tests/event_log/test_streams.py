@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -13,7 +12,7 @@ from payments_service.event_log.cursor import decode_cursor
 from payments_service.event_log.tailer import TailerBounds
 from payments_service.scope import Caller
 
-from .log_scene import FULFILLED, LATEST, UNCLAIMED, Scene, ids, only, open_scene, scope_of
+from .log_scene import FULFILLED, LATEST, UNCLAIMED, LogPlace, Scene, ids, only, open_scene, scope_of
 
 ONE_SECOND = Duration(seconds=1)
 
@@ -121,8 +120,8 @@ async def test_a_delayed_batch_gathers_what_comes_meanwhile(scene: Scene) -> Non
     assert len((await gathered).events) == 2
 
 
-async def test_a_stream_that_falls_out_of_the_ring_says_so_and_catches_up_again(log_path: Path) -> None:
-    async with open_scene(log_path, bounds=TailerBounds(ring_events=10, page_events=8)) as scene:
+async def test_a_stream_that_falls_out_of_the_ring_says_so_and_catches_up_again(log_place: LogPlace) -> None:
+    async with open_scene(log_place, bounds=TailerBounds(ring_events=10, page_events=8)) as scene:
         reader = await scene.open(max_batch_size=4)
         await reader.until("caught_up")
 
@@ -178,10 +177,10 @@ async def test_a_cancelled_stream_disturbs_nobody(scene: Scene) -> None:
     assert len((await second.next()).events) == 1
 
 
-async def test_many_streams_that_reconnect_at_once_read_each_page_once(log_path: Path) -> None:
-    async with open_scene(log_path) as scene:
+async def test_many_streams_that_reconnect_at_once_read_each_page_once(log_place: LogPlace) -> None:
+    async with open_scene(log_place) as scene:
         await scene.fill(2_000)
-    async with open_scene(log_path) as scene:
+    async with open_scene(log_place) as scene:
         readers = [await scene.open(max_batch_size=500) for _ in range(100)]
 
         await asyncio.gather(*(reader.until("caught_up") for reader in readers))
