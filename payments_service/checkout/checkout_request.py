@@ -1,6 +1,6 @@
 """Checks a CreateCheckoutRequest: everything that is wrong is named at once, by the path of the field.
 
-It calls nobody; what only Stripe can know is left to Stripe.
+It calls nobody; what holds for any request was checked where it was read, and what only Stripe can know is left to it.
 """
 
 import hashlib
@@ -12,7 +12,6 @@ from uuid import UUID
 
 from payments_service.checkout.line_item_rules import line_item_violations
 from payments_service.checkout.redirect_urls import url_problem
-from payments_service.checkout.unreadable_fields import unreadable_fields
 from payments_service.contract.pb.payments.v1.payments_pb2 import CreateCheckoutRequest
 from payments_service.errors import FieldViolation, InvalidRequestError
 from payments_service.orders.purchase_rules import purchase_violations
@@ -52,17 +51,11 @@ def check_request(request: CreateCheckoutRequest, now: datetime) -> None:
         *_expiry(request, now),
         *_customer(request),
     ]
-    violations += _unnamed(violations, unreadable_fields(request))
-    if not any(violation.field.startswith("purchase") for violation in violations):
-        violations += _unnamed(violations, _metadata(request))
+    named = {violation.field for violation in violations}
+    if not any(field.startswith("purchase") for field in named):
+        violations += [violation for violation in _metadata(request) if violation.field not in named]
     if violations:
         raise InvalidRequestError(violations)
-
-
-def _unnamed(known: list[FieldViolation], more: Violations) -> list[FieldViolation]:
-    """Say one thing of a field, and not that it is empty as well as required."""
-    fields = {violation.field for violation in known}
-    return [violation for violation in more if violation.field not in fields]
 
 
 def _identity(request: CreateCheckoutRequest) -> Violations:

