@@ -20,9 +20,10 @@ from payments_service.actors.crew import Crew
 from payments_service.actors.duty import Duty
 from payments_service.actors.duty_roster import DutyRoster
 from payments_service.actors.event_work import EventWork
+from payments_service.actors.forward_work import forward_duties
 from payments_service.actors.fulfillment_work import FulfillmentWork
 from payments_service.actors.message_waker import MessageWaker
-from payments_service.actors.sweep import Sweep, due_events, due_fulfillments
+from payments_service.actors.sweep import Sweep, due_events, due_fulfillments, due_refunds
 from payments_service.checkout.cancellation import Cancellation
 from payments_service.checkout.checkout_request import ReturnPages
 from payments_service.checkout.creation import CheckoutCreation
@@ -34,6 +35,8 @@ from payments_service.errors import ConfigurationError
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
 from payments_service.event_log.sequencer import TICK_SECONDS, Sequencer
 from payments_service.event_log.tailer import Tailer
+from payments_service.forwarding.delivery import open_delivery
+from payments_service.forwarding.targets import ForwardTargets, read_targets
 from payments_service.fulfillment.attempt import FulfillmentAttempts
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.fulfillment.registry import load_registry
@@ -42,7 +45,7 @@ from payments_service.inbox.receiver import open_receiver
 from payments_service.inbox.replay import EventReplay
 from payments_service.orders.verdict import ClaimRules
 from payments_service.retry_policy import EVENT_RETRIES, FULFILLMENT_RETRIES
-from payments_service.rpc.callers import open_callers
+from payments_service.rpc.callers import CallerResolver, open_callers
 from payments_service.rpc.operations_servicer import ServiceFacts
 from payments_service.rpc.server import ServerConfig, ServerParts, open_server
 from payments_service.settings import Settings, split_address
@@ -98,6 +101,8 @@ class _Core:
     sequencer: Sequencer
     waker: MessageWaker
     crew: Crew
+    callers: CallerResolver
+    targets: ForwardTargets
     rules: ClaimRules
 
 
@@ -168,8 +173,13 @@ class Assembly:
         waker = MessageWaker(crew.apply_event, crew.fulfill, sequencer.poke)
         waker.start()
         self._stack.push_async_callback(asyncio.to_thread, waker.stop, WAKER_STOP_SECONDS)
-        rules = ClaimRules(gateway.livemode, frozenset(settings.claimed_types))
-        return _Core(database, gateway, Enquiry(database, gateway), tailer, sequencer, waker, crew, rules)
+        callers = await self._stack.enter_async_context(open_callers(settings.callers_file))
+        targets = read_targets(settings.forward_urls, frozenset({self._public_url()}))
+        claimed = frozenset(settings.claimed_types)
+        rules = ClaimRules(gateway.livemode, claimed, callers.sells_by, targets.urls_of)
+        return _Core(
+            database, gateway, Enquiry(database, gateway), tailer, sequencer, waker, crew, callers, targets, rules
+        )
 
     async def _database(self) -> Database:
         settings = self._settings
@@ -204,10 +214,14 @@ class Assembly:
         fulfillments = FulfillmentWork(attempts, core.waker)
         core.crew.employ(events.work, fulfillments.work)
         await self._stack.enter_async_context(core.crew.at_work())
+        refunding = Refunding(core.database, core.gateway, core.waker, _clock)
+        delivery = await self._stack.enter_async_context(open_delivery(self._secrets[0] if self._secrets else "", _clock))
         duties = (
             Sweep("stripe_events", core.database, due_events, events.work).duty,
             Sweep("fulfillments", core.database, due_fulfillments, fulfillments.work).duty,
+            Sweep("refunds", core.database, due_refunds, refunding.resume).duty,
             Duty("sequence", TICK_SECONDS, lambda _: core.sequencer.tick()),
+            *forward_duties(core.targets.urls, core.database, delivery, _clock, random.random),
         )
         await self._background(DutyRoster(core.database, duties, _holder(), random.random).run())
 
@@ -232,7 +246,7 @@ class Assembly:
         config = ServerConfig(settings.grpc_address, settings.tls_cert, settings.tls_key)
         parts = ServerParts(
             database=database,
-            callers=await self._stack.enter_async_context(open_callers(settings.callers_file)),
+            callers=core.callers,
             creation=CheckoutCreation(database, gateway, waker, _return_pages(public_url), _clock),
             expiration=CheckoutExpiration(database, gateway, waker, _clock),
             lookup=lookup,

@@ -9,15 +9,18 @@ import structlog
 
 from payments_service.actors.duty import Duty
 from payments_service.inbox.event_application import OPEN_STATES
-from payments_service.orders.states import FulfillmentState
+from payments_service.orders.states import FulfillmentState, RefundState
 from payments_service.storage.database import Connection, Database
 from payments_service.storage.fulfillment_rows import due_fulfillment_ids
 from payments_service.storage.inbox_rows import due_event_ids
 from payments_service.storage.lease_rows import Fence
+from payments_service.storage.refund_rows import unanswered_refund_ids
 
 SWEEP_SECONDS = 1.0
 OVERDUE_SECONDS = 0.8
 """How long a wake-up has, before the sweep takes its row."""
+CALLER_SECONDS = 60.0
+"""How long whoever asked for a refund may repeat the call, before the sweep asks Stripe."""
 BATCH = 200
 TOGETHER = 8
 _log = structlog.get_logger(__name__)
@@ -39,6 +42,11 @@ async def due_events(reading: Connection, *, limit: int, overdue_seconds: float)
 async def due_fulfillments(reading: Connection, *, limit: int, overdue_seconds: float) -> list[str]:
     """List the fulfillments that are overdue."""
     return await due_fulfillment_ids(reading, FulfillmentState.PENDING, limit, overdue_seconds)
+
+
+async def due_refunds(reading: Connection, *, limit: int, overdue_seconds: float) -> list[str]:
+    """List the refunds whose caller has gone away before Stripe had answered."""
+    return await unanswered_refund_ids(reading, RefundState.REQUESTED, limit, overdue_seconds + CALLER_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

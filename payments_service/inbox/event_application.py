@@ -4,7 +4,7 @@ It calls nobody outside and never settles a row that another claim has taken ove
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from payments_service.orders.unclaimed_event import unclaimed_event
 from payments_service.orders.verdict import FOLD, KNOWN, ClaimRules, Course, Verdict, judge, refused
 from payments_service.scope import EVERYTHING
 from payments_service.storage.database import Connection
+from payments_service.storage.forward_rows import insert_forwards
 from payments_service.storage.inbox_rows import InboxRow, postpone_event, settle_event
 from payments_service.storage.log_rows import append_events
 from payments_service.storage.order_rows import OrderRow, find_order, lock_order
@@ -47,7 +48,9 @@ async def apply_event(tx: Connection, event: InboxRow, answers: Answers, rules: 
     stripe_object = answers.stripe_object or event_object(event)
     marks = read_marks(stripe_object)
     order = await _lock_order(tx, event, marks)
-    applied = await _done(tx, event, _Case(stripe_object, order, judge(event, marks, order, rules, now), answers), now)
+    verdict = judge(event, marks, order, rules, now)
+    case = _Case(stripe_object, order, verdict, answers, rules.forward_urls(event.type))
+    applied = await _done(tx, event, case, now)
     if not await _settle(tx, event, applied, now):
         raise ClaimLostError("Another worker has claimed the event.", stripe_event_id=event.stripe_event_id)
     return applied
@@ -76,6 +79,7 @@ class _Case:
     order: OrderRow | None
     verdict: Verdict
     answers: Answers
+    forward_urls: Sequence[str]
 
 
 async def _done(tx: Connection, event: InboxRow, case: _Case, now: datetime) -> Applied:
@@ -88,6 +92,7 @@ async def _done(tx: Connection, event: InboxRow, case: _Case, now: datetime) -> 
         case Course.SETTLE | Course.FOLD:
             if verdict.state is StripeEventState.UNCLAIMED:
                 await append_events(tx, [unclaimed_event(event, verdict.reason, now)])
+                await insert_forwards(tx, event.stripe_event_id, case.forward_urls, now)
             return Applied(verdict, order, order)
 
 

@@ -3,7 +3,8 @@
 Pure; every verdict has a reason that an operator can read.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -41,8 +42,10 @@ class ClaimRules:
 
     livemode: bool
     claimed_types: frozenset[str] = frozenset()
-    accounts: frozenset[str] = field(default_factory=frozenset)
-    """Connected accounts that organizations sell by."""
+    is_our_account: Callable[[str], bool] = lambda _: False
+    """Whether an organization sells by a connected account."""
+    forward_urls: Callable[[str], Sequence[str]] = lambda _: ()
+    """Where events of a type go that are not ours."""
 
 
 FOLD = Verdict(StripeEventState.APPLIED, "folded into its order", Course.FOLD)
@@ -54,7 +57,7 @@ def judge(event: InboxRow, marks: Marks, order: OrderRow | None, rules: ClaimRul
     """Judge an event by what it says of itself and by the order that was found for it."""
     if event.livemode != rules.livemode:
         return unclaimed(f"it is of Stripe's {_mode(event.livemode)} mode, this service of {_mode(rules.livemode)}")
-    if order is None and event.stripe_account and event.stripe_account not in rules.accounts:
+    if order is None and event.stripe_account and not rules.is_our_account(event.stripe_account):
         return unclaimed(f"no organization sells by the connected account {event.stripe_account}")
     match owner_of(marks, known=order is not None, claimed_types=rules.claimed_types):
         case Owner.OTHERS:

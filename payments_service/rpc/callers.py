@@ -43,6 +43,9 @@ class CallerResolver(Protocol):
     def stripe_account(self, organization_id: str) -> str:
         """Name the connected account by which an organization sells, empty for our own."""
 
+    def sells_by(self, account: str) -> bool:
+        """Say whether any organization sells by a connected account."""
+
 
 class AnyCaller:
     """Lets everybody do everything; the settings allow it on loopback only."""
@@ -54,6 +57,10 @@ class AnyCaller:
     def stripe_account(self, organization_id: str) -> str:  # noqa: ARG002, RUF100  # the protocol's argument
         """Sell by our own account."""
         return ""
+
+    def sells_by(self, account: str) -> bool:  # noqa: ARG002, RUF100  # the protocol's argument
+        """Sell by our own account."""
+        return False
 
 
 class KnownCallers:
@@ -83,6 +90,10 @@ class KnownCallers:
     def stripe_account(self, organization_id: str) -> str:
         """Name the connected account by which an organization sells, empty for our own."""
         return self._accounts.get(organization_id, "")
+
+    def sells_by(self, account: str) -> bool:
+        """Say whether any organization sells by a connected account."""
+        return account in self._accounts.values()
 
     async def follow(self) -> None:
         """Take the file up whenever it has changed, until cancelled."""

@@ -257,3 +257,19 @@ duty_leases = Table(
     Column("epoch", BigInteger, nullable=False, server_default="0"),
     Column("expire_time", UtcTime),
 )
+
+event_forwards = Table(
+    "event_forwards",
+    metadata,
+    Column("stripe_event_id", Text, primary_key=True),
+    Column("url", Text, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("claim_epoch", Integer, nullable=False, server_default="0"),
+    Column("lease_expire_time", UtcTime),
+    Column("next_attempt_time", UtcTime),
+    Column("last_error", Text, nullable=False, server_default=""),
+    Column("create_time", UtcTime, nullable=False),
+    Column("settle_time", UtcTime),
+    Index(None, "url", "state", "create_time"),
+)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -62,17 +62,21 @@ class Stages:
     """Everything between the inbox and the log."""
 
     def __init__(
-        self, database: Database, gateway: StripeGateway, plugins: dict[str, FulfillerPlugin] | None = None
+        self,
+        database: Database,
+        gateway: StripeGateway,
+        plugins: dict[str, FulfillerPlugin] | None = None,
+        rules: ClaimRules = RULES,
     ) -> None:
         self.database = database
         self.waker = NotedWaker()
         self.late = timedelta()
         self.enquiry = Enquiry(database, gateway)
         attempts = FulfillmentAttempts(database, FulfillerRegistry(plugins or {}), RETRIES, self.now, lambda: 0.0)
-        self.events = EventWork(database, self.enquiry, self.waker, RULES, RETRIES, self.now, lambda: 0.0)
+        self.events = EventWork(database, self.enquiry, self.waker, rules, RETRIES, self.now, lambda: 0.0)
         self.fulfillments = FulfillmentWork(attempts, self.waker)
         self.desk = FulfillmentDesk(database, self.waker, RETRIES, self.now, lambda: 0.0)
-        self.replay = EventReplay(database, self.enquiry, self.waker, RULES, self.now)
+        self.replay = EventReplay(database, self.enquiry, self.waker, rules, self.now)
         self._numbers = count(1)
 
     def now(self) -> datetime:
@@ -173,13 +177,16 @@ class Stages:
 
 
 @asynccontextmanager
-async def open_stages(place: Path | str, plugins: dict[str, FulfillerPlugin] | None = None) -> AsyncIterator[Stages]:
+async def open_stages(
+    place: Path | str, plugins: dict[str, FulfillerPlugin] | None = None, forward_to: str = ""
+) -> AsyncIterator[Stages]:
     """Open the stages over a database by its URL, or over a new SQLite file in a folder."""
     url = place if isinstance(place, str) else f"sqlite+aiosqlite:///{place}/payments.db"
     nobody = StripeKey("sk_test_nobody", "http://127.0.0.1:9")
     async with open_database(url) as database, open_gateway(nobody) as gateway:
         await migrate(database)
-        yield Stages(database, gateway, plugins)
+        forwarded = [forward_to] if forward_to else []
+        yield Stages(database, gateway, plugins, replace(RULES, forward_urls=lambda _: forwarded))
 
 
 def session_of(order: OrderRow, status: str = "complete", payment_status: str = "paid") -> dict[str, Any]:
