@@ -207,12 +207,12 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(folder: Path) -> AsyncIterator[Shop]:
-    """Open a shop with a new database and a new sandbox in the folder."""
+async def open_shop(folder: Path, database_url: str = "") -> AsyncIterator[Shop]:
+    """Open a shop with a database, a SQLite file where none is named, and a new sandbox in the folder."""
     async with (
         open_sandbox(SandboxConfig(port=0, database=folder / "sandbox.db")) as sandbox,
         open_gateway(StripeKey(KEY, sandbox.url)) as gateway,
-        open_database(f"sqlite+aiosqlite:///{folder}/payments.db") as database,
+        open_database(database_url or f"sqlite+aiosqlite:///{folder}/payments.db") as database,
         aiohttp.ClientSession() as http,
     ):
         await migrate(database)

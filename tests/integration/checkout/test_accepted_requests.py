@@ -27,8 +27,6 @@ from .shop import Shop
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 names = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=60)
 filled = st.one_of(names, names, texts.filter(bool))
-    names, names, st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60)
-)
 purchases = st.one_of(
     st.builds(CoursePurchase, course_id=filled, cohort_id=texts).map(lambda c: Purchase(course=c)),
     st.builds(DigitalGoodPurchase, sku=filled, seats=st.integers(0, 9)).map(lambda d: Purchase(digital_good=d)),
