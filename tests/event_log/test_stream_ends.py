@@ -100,13 +100,14 @@ async def test_a_stream_of_great_age_ends_by_draining(log_place: LogPlace) -> No
 async def test_an_idle_stream_of_a_caller_that_is_gone_ends_within_seconds(log_place: LogPlace) -> None:
     async with open_scene(log_place, limits=StreamLimits(recheck=0.02)) as scene:
         account = Account()
-        reader = await scene.open(caller=account)
+        reader = await scene.open(caller=account, heartbeat_interval=Duration(seconds=60))
         await reader.until("caught_up")
 
         account.known = False
 
-        with pytest.raises(UnauthenticatedError):
-            await reader.next()
+        async with asyncio.timeout(20):
+            with pytest.raises(UnauthenticatedError):
+                await reader.next()
 
 
 async def test_a_caller_that_is_gone_gets_no_further_batch(scene: Scene) -> None:
