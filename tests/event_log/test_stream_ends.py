@@ -40,19 +40,21 @@ class Account:
         return Caller("course-service", operator=False, scope=self.scope)
 
 
-async def test_a_drained_process_ends_an_idle_stream_with_a_cursor(scene: Scene) -> None:
-    await scene.fill(3)
-    reader = await scene.open()
-    await reader.until("caught_up")
-    waiting = asyncio.create_task(reader.until("draining"))
-    await asyncio.sleep(0)
+async def test_a_drained_process_ends_an_idle_stream_at_once_with_a_cursor(log_place: LogPlace) -> None:
+    async with open_scene(log_place, limits=StreamLimits(recheck=60)) as scene, asyncio.timeout(20):
+        await scene.fill(3)
+        reader = await scene.open(heartbeat_interval=Duration(seconds=60))
+        await reader.until("caught_up")
+        waiting = asyncio.create_task(reader.until("draining"))
+        await asyncio.sleep(0)
 
-    scene.streams.drain()
+        scene.streams.drain()
+        draining = await waiting
 
-    assert (await waiting).cursor == reader.events[-1].cursor
-    assert (await waiting).draining.reconnect_delay.ToMilliseconds() <= 1000
-    with pytest.raises(DrainingError):
-        await reader.next()
+        assert draining.cursor == reader.events[-1].cursor
+        assert draining.draining.reconnect_delay.ToMilliseconds() <= 1000
+        with pytest.raises(DrainingError):
+            await reader.next()
 
 
 async def test_a_drained_process_ends_a_stream_amid_its_catch_up_and_the_next_one_misses_nothing(scene: Scene) -> None:
