@@ -46,7 +46,8 @@ async def test_a_drained_process_ends_an_idle_stream_at_once_with_a_cursor(log_p
         reader = await scene.open(heartbeat_interval=Duration(seconds=60))
         await reader.until("caught_up")
         waiting = asyncio.create_task(reader.until("draining"))
-        await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)  # until it waits for the log to grow
 
         scene.streams.drain()
         draining = await waiting
@@ -104,12 +105,15 @@ async def test_an_idle_stream_of_a_caller_that_is_gone_ends_within_seconds(log_p
         account = Account()
         reader = await scene.open(caller=account, heartbeat_interval=Duration(seconds=60))
         await reader.until("caught_up")
+        waiting = asyncio.create_task(reader.next())
+        for _ in range(10):
+            await asyncio.sleep(0)  # until it waits for the log to grow
 
         account.known = False
 
         async with asyncio.timeout(20):
             with pytest.raises(UnauthenticatedError):
-                await reader.next()
+                await waiting
 
 
 async def test_a_caller_that_is_gone_gets_no_further_batch(scene: Scene) -> None:
