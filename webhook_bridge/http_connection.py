@@ -97,6 +97,8 @@ class HttpConnection(asyncio.Protocol):
     def stop(self) -> None:
         """Finish what is under way: an answer always, a request if the rest of it comes soon."""
         self._stopping = True
+        if self._deaf:
+            return
         if self._assembly.receiving and self._due is not None:
             self._due = min(self._due, self._loop.time() + STOPPING_SECONDS)
             self._look()

@@ -37,6 +37,8 @@ class OpenConnections:
     def add(self, connection: Connection) -> None:
         """Count one."""
         self._connections.add(connection)
+        if len(self._connections) == MAX_CONNECTIONS + 1:
+            _log.warning("bridge.crowded", connections=MAX_CONNECTIONS)
 
     def discard(self, connection: Connection) -> None:
         """Forget one."""

@@ -17,8 +17,9 @@ BODY_BYTES = 1024 * 1024
 REQUEST_BYTES = 8 * BODY_BYTES
 """With all that may stand around a body: chunks' lengths and extensions, trailers."""
 MAX_PIPELINED = 8
+_ANNOUNCE_BODY = {b"content-length", b"transfer-encoding"}
 _MESSAGES = {
-    HTTPStatus.BAD_REQUEST: "This is not a valid HTTP/1.1 request.",
+    HTTPStatus.BAD_REQUEST: "This is not a valid HTTP/1.1 request, or it asks for another protocol.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"The body is over {BODY_BYTES} bytes, more than any Stripe event has.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"The headers are over {HEAD_BYTES} bytes.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many requests at once on one connection.",
@@ -82,13 +83,12 @@ class RequestAssembly:
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the target."""
-        self._url += url
+        if self._fits(len(url)):
+            self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer."""
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > HEAD_BYTES:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if not self._fits(len(name) + len(value) + len(": \r\n")):
             return
         name = name.lower()
         known = self._headers.get(name)
@@ -104,6 +104,8 @@ class RequestAssembly:
             self._refuse(HTTPStatus.BAD_REQUEST)
         if int(self._headers.get(b"content-length", 0)) > BODY_BYTES:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if self._parser.should_upgrade() and self._headers.keys() & _ANNOUNCE_BODY:
+            self._refuse(HTTPStatus.BAD_REQUEST)  # llhttp would leave the body out
         self.awaits_continue = self._headers.get(b"expect", b"").lower() == b"100-continue"
 
     def on_body(self, body: bytes) -> None:
@@ -130,6 +132,12 @@ class RequestAssembly:
             begun=self.begun,
         )
         self.requests.append(request)
+
+    def _fits(self, size: int) -> bool:
+        self._header_bytes += size
+        if self._header_bytes > HEAD_BYTES:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        return self._header_bytes <= HEAD_BYTES
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Note the first reason; it is raised where it does not pass through the parser."""
