@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
 BIN := .venv/bin
-SOURCES := payments_service webhook_bridge stripe_sandbox clients tools tests
+SOURCES := payments_service webhook_bridge stripe_sandbox clients examples tools tests
 
 ##@ Use
 

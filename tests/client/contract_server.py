@@ -12,9 +12,12 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from payments_client.pb.payments.v1 import payments_pb2
+from payments_client.pb.payments.v1 import operations_pb2, payments_pb2
 
-SERVICE = payments_pb2.DESCRIPTOR.services_by_name["Payments"]
+SERVICES = (
+    payments_pb2.DESCRIPTOR.services_by_name["Payments"],
+    operations_pb2.DESCRIPTOR.services_by_name["Operations"],
+)
 Serving = Callable[..., Any]
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -23,12 +26,17 @@ Context = grpc.aio.ServicerContext[Any, Any]
 async def serving(
     methods: Mapping[str, Serving], address: str = "127.0.0.1:0", certificate: tuple[Path, Path] | None = None
 ) -> AsyncIterator[str]:
-    """Serve some methods of Payments until the context ends, which cuts off whatever is open; gives the address."""
+    """Serve some methods until the context ends, which cuts off whatever is open; gives the address."""
     server = grpc.aio.server(
         options=(("grpc.so_reuseport", 0), ("grpc.http2.min_ping_interval_without_data_ms", 10_000))
     )
-    handlers = {name: _handler(SERVICE.methods_by_name[name], method) for name, method in methods.items()}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
+    for service in SERVICES:
+        handlers = {
+            name: _handler(service.methods_by_name[name], method)
+            for name, method in methods.items()
+            if name in service.methods_by_name
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
     host, _, _ = address.rpartition(":")
     if certificate is None:
         port = server.add_insecure_port(address)

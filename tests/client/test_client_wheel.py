@@ -35,7 +35,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(wheel: Path) -> Path:
     folder = wheel.parent / "site"
-    install: list[str | Path] = [SCRIPTS / "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--target", folder, wheel]
+    install: list[str | Path] = [
+        SCRIPTS / "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--offline",
+        "--no-deps",
+        "--target",
+        folder,
+        wheel,
+    ]
     subprocess.run(install, check=True, capture_output=True)
     return folder
 
