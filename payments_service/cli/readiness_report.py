@@ -1,7 +1,6 @@
 """Says where a process listens and what to try next, with the real ports: a panel, plain lines, or a line of JSON."""
 
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -59,17 +58,19 @@ def _own_steps(running: Running) -> Facts:
 def _command(running: Running) -> str:
     """Give the command as it can be typed in another terminal, in this folder."""
     target = "" if running.grpc_address == DEFAULT_TARGET else f"PAYMENTS_TARGET={running.grpc_address} "
-    return target + shlex.quote(_executable())
+    return target + _executable(Path(sys.argv[0]).absolute())
 
 
-def _executable() -> str:
-    started = Path(sys.argv[0])
+def _executable(started: Path) -> str:
     if started.name != "payments":
-        return f"{os.path.relpath(sys.executable)} -m payments_service"
+        return f"{_from_here(Path(sys.executable))} -m payments_service"
     found = shutil.which("payments")
-    if found and Path(found).resolve() == started.resolve():
-        return "payments"
-    return os.path.relpath(started)
+    return "payments" if found and Path(found).absolute() == started else _from_here(started)
+
+
+def _from_here(path: Path) -> str:
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _facts(settings: Settings, running: Running) -> Iterator[tuple[str, str]]:
@@ -101,7 +102,9 @@ def _show_panel(console: Console, settings: Settings, running: Running) -> None:
     console.print(Panel(facts, title="payments is running", title_align="left", border_style="green", expand=False))
     steps = next_steps(settings, running)
     if steps:
-        console.print(Group(Text("Try next, in another terminal:"), *_step_lines(steps)))
+        console.print("Try next, in another terminal:")
+    for line in _step_lines(steps):
+        console.print(line, soft_wrap=True)
     console.print(Text("Ctrl-C stops it; nothing is lost.", style="dim"))
 
 

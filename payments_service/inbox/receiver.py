@@ -140,8 +140,7 @@ class Receiver:
 
     async def _store(self, batch: Sequence[_Waiting]) -> None:
         try:
-            async with self._database.transaction() as tx:
-                stored = await store_receipts(tx, (waiting.event for waiting in batch))
+            stored = await store_receipts(self._database, (waiting.event for waiting in batch))
         except RowsRefusedError as error:
             await self._store_apart(batch, error)
             return

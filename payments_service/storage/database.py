@@ -1,8 +1,8 @@
 """Connections and transactions: one writer on SQLite, a pool on PostgreSQL; commits happen here alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -82,6 +82,22 @@ class Database:
         with _translated():
             async with self._engines.at_once.connect() as connection:
                 yield connection
+
+    async def execute_alone(self, statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        """Run one of SQLite's statements, a transaction of its own, in as few visits to the driver's thread as can be.
+
+        It bypasses the library, so what the driver takes and gives is plain; only storage/receipt_rows.py needs it.
+        """
+        with _translated():
+            async with self._turn or nullcontext(), self._engines.writer.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                try:
+                    rows: Sequence[Any] = await driver.execute_fetchall(statement, parameters)
+                except asyncio.CancelledError:
+                    # The thread would go on with it, and commit what nobody waits for any more.
+                    await driver.interrupt()
+                    raise
+                return rows
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

@@ -4,6 +4,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from sqlalchemy import update
 from sqlalchemy.engine import make_url
@@ -27,9 +28,7 @@ def owning_file(url: str) -> Iterator[None]:
     if not path or path == ":memory:":
         yield
         return
-    lock = Path(f"{path}.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as held:
+    with _open_lock(Path(f"{path}.lock")) as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -38,6 +37,17 @@ def owning_file(url: str) -> Iterator[None]:
                 "PAYMENTS_DATABASE_URL to another file or to PostgreSQL."
             ) from error
         yield
+
+
+def _open_lock(lock: Path) -> TextIO:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock.open("w")
+    except OSError as error:
+        raise ConfigurationError(
+            f"PAYMENTS_DATABASE_URL: {lock.with_suffix('')} cannot be opened or made ({error.strerror}): "
+            "name a file in a folder that this process may write."
+        ) from error
 
 
 async def free_leases(tx: AsyncConnection) -> None:

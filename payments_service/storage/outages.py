@@ -1,5 +1,7 @@
 """Tells a database that is away, or that asks to be tried again, from a statement or a row that is wrong."""
 
+import sqlite3
+
 from asyncpg.exceptions import InvalidCachedStatementError, TargetServerAttributeNotMatched
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -16,7 +18,7 @@ _READ_ONLY = "25006"
 
 def is_outage(error: BaseException | None) -> bool:
     """Say whether the same call may succeed later, though nobody changes it."""
-    if isinstance(error, (PoolTimeoutError, OSError)):
+    if isinstance(error, (PoolTimeoutError, OSError, sqlite3.OperationalError)):
         return True
     if not isinstance(error, DBAPIError):
         return False

@@ -1,20 +1,21 @@
 """SQL of receiving: many of Stripe's events in one statement, each stored once however often it is delivered."""
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import insert
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.errors import PaymentsError
 from payments_service.storage.column_types import database_now
-from payments_service.storage.dialects import Upsert
-from payments_service.storage.outages import is_outage, name_cause
+from payments_service.storage.database import Database
+from payments_service.storage.outages import name_cause
+from payments_service.storage.receipt_statement import POSTGRESQL_INSERT, sqlite_parameters, sqlite_text
 from payments_service.storage.tables import stripe_events
 
 
@@ -54,10 +55,11 @@ class StoredReceipt(NamedTuple):
     deliveries: int
 
 
-async def store_receipts(tx: AsyncConnection, events: Iterable[NewStripeEvent]) -> dict[str, StoredReceipt]:
-    """Insert what is new and count a delivery of what is not; an event may be among them several times.
+async def store_receipts(database: Database, events: Iterable[NewStripeEvent]) -> dict[str, StoredReceipt]:
+    """Insert what is new and count a delivery of what is not; all of it or nothing, and durable on return.
 
-    Rows go in by id, so that two processes that store the same events wait for each other and do not deadlock.
+    An event may be among them several times. Rows go in by id, so that two processes that store the same events wait
+    for each other and do not deadlock.
     """
     rows: dict[str, dict[str, Any]] = {}
     for event in events:
@@ -65,12 +67,17 @@ async def store_receipts(tx: AsyncConnection, events: Iterable[NewStripeEvent]) 
         row["deliveries"] += 1
     ordered = [rows[stripe_event_id] for stripe_event_id in sorted(rows)]
     try:
-        result = await tx.execute(_STATEMENTS[tx.dialect.name], ordered)
-    except (StatementError, UnicodeError, OverflowError) as error:
-        if is_outage(error):
-            raise
+        stored = await _execute(database, ordered)
+    except (StatementError, sqlite3.Error, UnicodeError, OverflowError) as error:
         raise RowsRefusedError("The database refused an event.", cause=name_cause(error)) from error
-    return {row[0]: StoredReceipt._make(row) for row in result}
+    return {row[0]: StoredReceipt._make(row) for row in stored}
+
+
+async def _execute(database: Database, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+    if database.dialect == "sqlite":
+        return await database.execute_alone(sqlite_text(len(rows)), sqlite_parameters(rows))
+    async with database.at_once() as writing:
+        return (await writing.execute(POSTGRESQL_INSERT, rows)).all()
 
 
 async def probe_receipts(tx: AsyncConnection) -> None:
@@ -90,22 +97,3 @@ def _row(event: NewStripeEvent) -> dict[str, Any]:
     row = dict(zip(_FIELDS, _values_of(event), strict=True))
     row["deliveries"] = 0
     return row
-
-
-def _statement(start: Upsert) -> Any:  # noqa: ANN401  # RETURNING changes the type
-    table = stripe_events.c
-    return (
-        start.values(next_attempt_time=database_now())
-        .on_conflict_do_update(
-            index_elements=[table.stripe_event_id],
-            set_={"deliveries": table.deliveries + start.excluded.deliveries},
-        )
-        .returning(table.stripe_event_id, table.state, table.deliveries)
-    )
-
-
-# Made once: building it again costs as much as executing it.
-_STATEMENTS = {
-    "sqlite": _statement(sqlite.insert(stripe_events)),
-    "postgresql": _statement(postgresql.insert(stripe_events)),
-}

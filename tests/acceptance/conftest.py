@@ -9,6 +9,6 @@ from .shop import Shop, open_shop, settings_in
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    async with open_shop(settings_in(tmp_path)) as opened:
+async def shop(tmp_path: Path, database_url: str) -> AsyncIterator[Shop]:
+    async with open_shop(settings_in(tmp_path, database_url=database_url)) as opened:
         yield opened

@@ -40,19 +40,22 @@ class Account:
         return Caller("course-service", operator=False, scope=self.scope)
 
 
-async def test_a_drained_process_ends_an_idle_stream_with_a_cursor(scene: Scene) -> None:
-    await scene.fill(3)
-    reader = await scene.open()
-    await reader.until("caught_up")
-    waiting = asyncio.create_task(reader.until("draining"))
-    await asyncio.sleep(0)
+async def test_a_drained_process_ends_an_idle_stream_at_once_with_a_cursor(log_place: LogPlace) -> None:
+    async with open_scene(log_place, limits=StreamLimits(recheck=60)) as scene, asyncio.timeout(20):
+        await scene.fill(3)
+        reader = await scene.open(heartbeat_interval=Duration(seconds=60))
+        await reader.until("caught_up")
+        waiting = asyncio.create_task(reader.until("draining"))
+        for _ in range(10):
+            await asyncio.sleep(0)  # until it waits for the log to grow
 
-    scene.streams.drain()
+        scene.streams.drain()
+        draining = await waiting
 
-    assert (await waiting).cursor == reader.events[-1].cursor
-    assert (await waiting).draining.reconnect_delay.ToMilliseconds() <= 1000
-    with pytest.raises(DrainingError):
-        await reader.next()
+        assert draining.cursor == reader.events[-1].cursor
+        assert draining.draining.reconnect_delay.ToMilliseconds() <= 1000
+        with pytest.raises(DrainingError):
+            await reader.next()
 
 
 async def test_a_drained_process_ends_a_stream_amid_its_catch_up_and_the_next_one_misses_nothing(scene: Scene) -> None:
@@ -100,13 +103,17 @@ async def test_a_stream_of_great_age_ends_by_draining(log_place: LogPlace) -> No
 async def test_an_idle_stream_of_a_caller_that_is_gone_ends_within_seconds(log_place: LogPlace) -> None:
     async with open_scene(log_place, limits=StreamLimits(recheck=0.02)) as scene:
         account = Account()
-        reader = await scene.open(caller=account)
+        reader = await scene.open(caller=account, heartbeat_interval=Duration(seconds=60))
         await reader.until("caught_up")
+        waiting = asyncio.create_task(reader.next())
+        for _ in range(10):
+            await asyncio.sleep(0)  # until it waits for the log to grow
 
         account.known = False
 
-        with pytest.raises(UnauthenticatedError):
-            await reader.next()
+        async with asyncio.timeout(20):
+            with pytest.raises(UnauthenticatedError):
+                await waiting
 
 
 async def test_a_caller_that_is_gone_gets_no_further_batch(scene: Scene) -> None:
@@ -135,22 +142,21 @@ async def test_a_narrowed_scope_counts_from_the_next_batch_on(scene: Scene) -> N
     assert len(reader.events) == 10 + 15
 
 
-async def test_a_narrowed_scope_counts_for_a_batch_that_waits(log_place: LogPlace) -> None:
-    async with open_scene(log_place, limits=StreamLimits(recheck=0.02)) as scene:
-        account = Account()
-        reader = await scene.open(
-            caller=account, max_batch_delay=Duration(seconds=60), heartbeat_interval=Duration(seconds=1)
-        )
-        await reader.until("caught_up")
-        waiting = asyncio.create_task(reader.until("heartbeat"))
-        await scene.stage(staged(1, organization="org_1"), staged(2, organization="org_2"))
-        await scene.settle(2)
-        await asyncio.sleep(0)
+async def test_a_narrowed_scope_counts_for_a_batch_that_waits(scene: Scene) -> None:
+    account = Account()
+    reader = await scene.open(caller=account, max_batch_delay=Duration(seconds=60))
+    await reader.until("caught_up")
+    waiting = asyncio.create_task(reader.until("draining"))
+    await scene.stage(staged(1, organization="org_1"), staged(2, organization="org_2"))
+    await scene.settle(2)
+    for _ in range(10):
+        await asyncio.sleep(0)  # until the batch waits for more
 
-        account.scope = scope_of("org_2")
-        await waiting
+    account.scope = scope_of("org_2")
+    scene.streams.drain()
+    await waiting
 
-        assert ids(reader.events) == ["fev_00000002"]
+    assert ids(reader.events) == ["fev_00000002"]
 
 
 async def test_a_scope_that_no_longer_holds_what_the_filter_names_ends_the_stream(scene: Scene) -> None:
@@ -165,12 +171,12 @@ async def test_a_scope_that_no_longer_holds_what_the_filter_names_ends_the_strea
 
 
 async def test_a_client_that_does_not_read_is_cut_off_with_its_cursor(log_place: LogPlace) -> None:
-    async with open_scene(log_place, limits=StreamLimits(stall=0.05)) as scene:
+    async with open_scene(log_place, limits=StreamLimits(stall=1.0)) as scene:
         await scene.fill(30)
         reader = await scene.open(max_batch_size=10)
         await reader.until_events(20)
 
-        await asyncio.sleep(0.1)  # what a blocked write looks like from inside
+        await asyncio.sleep(1.1)  # what a blocked write looks like from inside
         with pytest.raises(SlowConsumerError) as raised:
             await reader.next()
 

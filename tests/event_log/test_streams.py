@@ -105,19 +105,23 @@ async def test_a_batch_ends_before_it_grows_beyond_a_mebibyte(scene: Scene) -> N
 
 
 async def test_a_delayed_batch_gathers_what_comes_meanwhile(scene: Scene) -> None:
-    reader = await scene.open(max_batch_delay=ONE_SECOND, max_batch_size=3)
+    reader = await scene.open(max_batch_delay=Duration(seconds=30), max_batch_size=3)
     await reader.until("caught_up")
     gathered = asyncio.create_task(reader.next())
+
     await scene.fill(1)
     await scene.fill(2)
 
     assert len((await gathered).events) == 3
 
-    gathered = asyncio.create_task(reader.next())
-    await scene.fill(1)
+
+async def test_a_delayed_batch_goes_out_when_its_time_is_over(scene: Scene) -> None:
+    reader = await scene.open(max_batch_delay=Duration(nanos=50_000_000))
+    await reader.until("caught_up")
+
     await scene.fill(1)
 
-    assert len((await gathered).events) == 2
+    assert len((await reader.next()).events) == 1
 
 
 async def test_a_stream_that_falls_out_of_the_ring_says_so_and_catches_up_again(log_place: LogPlace) -> None:

@@ -84,13 +84,13 @@ class Inbox:
     """The database of a test, and what can happen to it."""
 
     def __init__(self, database: Database, file: Path) -> None:
-        """Count the commits from here on."""
+        """Count from here on how often somebody takes the writing connection: a commit each."""
         self.database = database
         self._file = file
         self.commits = 0
-        event.listen(database.engine.sync_engine, "commit", self._count)
+        event.listen(database.engine.sync_engine, "checkout", self._count)
 
-    def _count(self, _: object) -> None:
+    def _count(self, *_: object) -> None:
         self.commits += 1
 
     async def ids(self) -> set[str]:

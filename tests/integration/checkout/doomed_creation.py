@@ -22,7 +22,7 @@ async def _main(request: CreateCheckoutRequest) -> None:
     url = os.environ["SHOP_STRIPE"]
     async with (
         open_gateway(StripeKey(KEY, url)) as gateway,
-        open_database(f"sqlite+aiosqlite:///{os.environ['SHOP_FOLDER']}/payments.db") as database,
+        open_database(os.environ["SHOP_DATABASE"]) as database,
         aiohttp.ClientSession() as http,
     ):
         shop = Shop(database, gateway, http, url)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
 import termios
 from asyncio.subprocess import PIPE, Process
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COMMAND = (sys.executable, "-m", "payments_service")
+COMMAND = (Path(sys.executable).with_name("payments"),)
 PATIENCE = 30.0
 _PAINT = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
@@ -82,8 +83,11 @@ class CommandLine:
                 process.kill()
                 await process.communicate()
 
-    async def on_terminal(self, *arguments: str, columns: int, **variables: str) -> str:
-        """Run a command to its end on a terminal of a width, and give what stands there, without its colours."""
+    async def on_terminal(self, *arguments: str, columns: int, until: str = "", **variables: str) -> str:
+        """Run a command on a terminal of a width, and give what stands there, without its colours.
+
+        It runs to its own end, or is interrupted as by Ctrl-C once it has shown `until`.
+        """
         outer, inner = os.openpty()
         termios.tcsetwinsize(inner, (50, columns))
         process = await asyncio.create_subprocess_exec(
@@ -97,7 +101,7 @@ class CommandLine:
         )
         os.close(inner)
         async with asyncio.timeout(PATIENCE):
-            shown = await asyncio.to_thread(_read_terminal, outer)
+            shown = await asyncio.to_thread(_read_terminal, outer, until, process)
             await process.wait()
         return _PAINT.sub("", shown).replace("\r\n", "\n")
 
@@ -107,6 +111,11 @@ async def next_line(process: Process) -> str:
     assert process.stdout is not None
     async with asyncio.timeout(PATIENCE):
         return (await process.stdout.readline()).decode().rstrip("\n")
+
+
+async def next_json(process: Process) -> Any:  # noqa: ANN401
+    """Wait for the next line on a process's stdout, and read it."""
+    return json.loads(await next_line(process))
 
 
 async def notice_with(process: Process, text: str) -> str:
@@ -123,12 +132,16 @@ def _prefixed(variables: dict[str, str]) -> dict[str, str]:
     return {f"PAYMENTS_{name.upper()}": value for name, value in variables.items()}
 
 
-def _read_terminal(outer: int) -> str:
+def _read_terminal(outer: int, until: str, process: Process) -> str:
     """Read until the last writer is gone, which Linux reports as an error."""
     shown = b""
+    interrupted = False
     try:
         while part := os.read(outer, 65536):
             shown += part
+            if until and not interrupted and until.encode() in shown:
+                interrupted = True
+                process.send_signal(signal.SIGINT)
     except OSError:
         pass
     finally:

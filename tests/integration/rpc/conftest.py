@@ -12,8 +12,8 @@ from .rpc_service import RpcService, open_service
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[RpcService]:
-    async with open_service(tmp_path) as opened:
+async def service(tmp_path: Path, database_url: str) -> AsyncIterator[RpcService]:
+    async with open_service(tmp_path, database_url=database_url) as opened:
         yield opened
 
 
@@ -24,7 +24,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
-async def selling(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[RpcService]:
+async def selling(tmp_path: Path, sandbox: Sandbox, database_url: str) -> AsyncIterator[RpcService]:
     """A service that sells by the sandbox."""
-    async with open_service(tmp_path, stripe=sandbox.url) as opened:
+    async with open_service(tmp_path, stripe=sandbox.url, database_url=database_url) as opened:
         yield opened

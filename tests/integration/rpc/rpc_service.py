@@ -147,6 +147,7 @@ class RpcService:
 async def open_service(
     folder: Path,
     *,
+    database_url: str = "",
     callers: str = callers_toml(*CALLERS),
     stripe: str = NOWHERE,
     **config: Any,  # noqa: ANN401
@@ -155,7 +156,7 @@ async def open_service(
     callers_path = folder / "callers.toml"
     callers_path.write_text(callers)
     async with AsyncExitStack() as stack:
-        stages = await stack.enter_async_context(open_stages(folder))
+        stages = await stack.enter_async_context(open_stages(database_url or folder))
         gateway = await stack.enter_async_context(open_gateway(StripeKey("sk_test_123456789", stripe)))
         known = await stack.enter_async_context(open_callers(callers_path if callers else None))
         tailer = Tailer(stages.database)

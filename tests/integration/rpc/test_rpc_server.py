@@ -13,6 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from sqlalchemy import select
 
 from payments_service.contract.pb.payments.v1 import operations_pb2 as ops
 from payments_service.contract.pb.payments.v1 import payments_pb2 as pb
@@ -22,6 +23,7 @@ from payments_service.contract.pb.payments.v1.operations_pb2_grpc import Operati
 from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsStub
 from payments_service.errors import ConfigurationError
 from payments_service.rpc.server import ServerConfig, open_server
+from payments_service.storage.tables import orders
 
 from .rpc_service import OPERATOR, SERVICE, SHOP, RpcService, bearer, refusal, until
 
@@ -199,7 +201,8 @@ async def is_refused(server: Draining) -> bool:
 
 async def test_a_call_that_does_not_end_is_cancelled_when_the_time_is_up(service: RpcService) -> None:
     report = await handed_over(service)
-    async with open_draining(service, drain_seconds=0.3) as server, service.stages.database.transaction():
+    async with open_draining(service, drain_seconds=0.3) as server, service.stages.database.transaction() as tx:
+        await tx.execute(select(orders.c.order_id).with_for_update())
         stuck = server.payments.CompleteFulfillment(report, metadata=bearer(SHOP))
         await server.operations.GetStatus(ops.GetStatusRequest(), metadata=bearer(OPERATOR))
 

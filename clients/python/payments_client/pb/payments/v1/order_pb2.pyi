@@ -255,7 +255,9 @@ class Order(_message.Message):
     fulfillment_count: _builtins.int
     """How many fulfillments there are in all; more than `fulfillments` holds where there are over 20."""
     customer_id: _builtins.str
-    """Stripe's id of the customer (`cus_...`), once it is known. `user_id` is the same where an adopted order names no user."""
+    """Stripe's id of the customer (`cus_...`), once it is known. `user_id` is the same where an adopted order names no
+    user.
+    """
     @_builtins.property
     def purchase(self) -> _purchase_pb2.Purchase:
         """What is bought."""
