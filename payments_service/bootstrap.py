@@ -7,8 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from payments_service.assembly import Assembly, Role, Running
+from payments_service.assembly import Assembly
 from payments_service.errors import ConfigurationError
+from payments_service.process_parts import Role, Running
 from payments_service.settings import Settings
 
 _log = structlog.get_logger(__name__)

@@ -4,11 +4,11 @@ import asyncio
 from functools import partial
 from typing import Literal
 
-from payments_service.assembly import Role
 from payments_service.bootstrap import run_service
 from payments_service.cli.named_database import naming_database
 from payments_service.cli.readiness_report import report_readiness
 from payments_service.observability.logs import configure_logs
+from payments_service.process_parts import Role
 from payments_service.settings import Settings, read_settings
 
 RoleName = Literal["GRPC", "BRIDGE", "WORKER", "SANDBOX"]

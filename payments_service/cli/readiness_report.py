@@ -13,8 +13,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from payments_service.assembly import Running
 from payments_service.cli.terminal import output
+from payments_service.process_parts import Running
 from payments_service.settings import Settings
 
 Facts = list[tuple[str, str]]

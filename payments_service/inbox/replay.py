@@ -7,7 +7,7 @@ from datetime import datetime
 from payments_service.contract.pb.payments.v1.operations_pb2 import Change
 from payments_service.contract.pb.payments.v1.order_pb2 import FulfillmentState, PaymentState, SubscriptionState
 from payments_service.contract.pb.payments.v1.stripe_event_pb2 import StripeEvent
-from payments_service.errors import StripeEventNotFoundError
+from payments_service.errors import FieldViolation, InvalidRequestError, StripeEventNotFoundError
 from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.event_application import Applied, apply_event, lock_event_order
 from payments_service.inbox.waker import Waker
@@ -94,6 +94,9 @@ class EventReplay:
             return await list_events(reading, StripeEventFilter(states=tuple(states)), after, limit)
 
     async def _again(self, event: InboxRow, *, dry_run: bool) -> Applied:
+        if not event.payload:
+            text = f"{event.stripe_event_id} was settled long ago and its payload is trimmed"
+            raise InvalidRequestError([FieldViolation("stripe_event_ids", text)])
         answers = await self._enquiry.ask_anew(event)
         try:
             async with self._database.transaction() as tx:

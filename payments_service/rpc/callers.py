@@ -46,6 +46,9 @@ class CallerResolver(Protocol):
     def sells_by(self, account: str) -> bool:
         """Say whether any organization sells by a connected account."""
 
+    def stripe_accounts(self) -> list[str]:
+        """List the connected accounts that organizations sell by."""
+
 
 class AnyCaller:
     """Lets everybody do everything; the settings allow it on loopback only."""
@@ -61,6 +64,10 @@ class AnyCaller:
     def sells_by(self, account: str) -> bool:  # noqa: ARG002, RUF100  # the protocol's argument
         """Sell by our own account."""
         return False
+
+    def stripe_accounts(self) -> list[str]:
+        """Sell by our own account."""
+        return []
 
 
 class KnownCallers:
@@ -94,6 +101,10 @@ class KnownCallers:
     def sells_by(self, account: str) -> bool:
         """Say whether any organization sells by a connected account."""
         return account in self._accounts.values()
+
+    def stripe_accounts(self) -> list[str]:
+        """List the connected accounts that organizations sell by."""
+        return sorted(set(self._accounts.values()))
 
     async def follow(self) -> None:
         """Take the file up whenever it has changed, until cancelled."""

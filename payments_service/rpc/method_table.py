@@ -18,7 +18,6 @@ from payments_service.rpc.call_interceptor import CallInterceptor
 NOT_BUILT = frozenset(
     {
         "payments.v1.Payments/ConsumeFulfillments",
-        "payments.v1.Operations/Reconcile",
         "payments.v1.Operations/CreateSubscriber",
         "payments.v1.Operations/ListSubscribers",
         "payments.v1.Operations/DeleteSubscriber",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -14,8 +15,9 @@ from payments_service.errors import (
     StripeEventNotFoundError,
 )
 from payments_service.fulfillment.desk import FulfillmentDesk
+from payments_service.inbox.reconciler import Reconciler
 from payments_service.inbox.replay import EventReplay
-from payments_service.orders.order_message import order_message
+from payments_service.orders.order_message import order_message, timestamp
 from payments_service.orders.order_parts import parts_of
 from payments_service.orders.order_story import order_story
 from payments_service.orders.states import FulfillmentState, StripeEventState
@@ -29,6 +31,7 @@ from payments_service.storage.fulfillment_rows import count_fulfillments
 from payments_service.storage.inbox_rows import StripeEventFilter, count_events, find_event, list_events
 from payments_service.storage.log_rows import read_head
 from payments_service.storage.order_rows import find_order
+from payments_service.storage.reconcile_rows import last_reconcile_time
 
 MAX_REPLAYED = 500
 
@@ -48,8 +51,17 @@ class ServiceFacts:
 class OperationsServicer:
     """The service `payments.v1.Operations`; the method table finds its methods by their names."""
 
-    def __init__(self, *, database: Database, desk: FulfillmentDesk, replay: EventReplay, facts: ServiceFacts) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        desk: FulfillmentDesk,
+        replay: EventReplay,
+        reconciler: Reconciler,
+        facts: ServiceFacts,
+    ) -> None:
         """Take the stages that do the work."""
+        self._reconciler = reconciler
         self._database = database
         self._desk = desk
         self._replay = replay
@@ -61,6 +73,7 @@ class OperationsServicer:
             events = await count_events(reading, [StripeEventState.PENDING])
             fulfillments = await count_fulfillments(reading)
             head = await read_head(reading)
+            reconciled = await last_reconcile_time(reading)
         status = pb.GetStatusResponse(
             version=self._facts.version,
             livemode=self._facts.livemode,
@@ -69,6 +82,7 @@ class OperationsServicer:
             pending_fulfillments=fulfillments.get(FulfillmentState.PENDING, 0),
             failed_fulfillments=fulfillments.get(FulfillmentState.FAILED, 0),
             log_head=head.position,
+            last_reconcile_time=timestamp(reconciled),
             broker=self._facts.broker,
             database=self._facts.database,
         )
@@ -114,6 +128,13 @@ class OperationsServicer:
         )
         token = page_token(request, page.next_key) if page.next_key else ""
         return pb.ReplayStripeEventsResponse(matched=page.matched, changes=page.changes, next_page_token=token)
+
+    async def reconcile(self, request: pb.ReconcileRequest, _: Call) -> pb.ReconcileResponse:
+        """Read Stripe's list of events again."""
+        start = request.start_time.ToDatetime(UTC) if request.HasField("start_time") else None
+        end = request.end_time.ToDatetime(UTC) if request.HasField("end_time") else None
+        reconciled = await self._reconciler.reconcile(start, end)
+        return pb.ReconcileResponse(listed=reconciled.listed, missed=reconciled.missed)
 
     async def retry_fulfillment(self, request: pb.RetryFulfillmentRequest, call: Call) -> pb.RetryFulfillmentResponse:
         """Try a failed fulfillment again."""

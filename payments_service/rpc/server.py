@@ -25,6 +25,7 @@ from payments_service.contract.pb.payments.v1 import operations_pb2, payments_pb
 from payments_service.errors import ConfigurationError
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
 from payments_service.fulfillment.desk import FulfillmentDesk
+from payments_service.inbox.reconciler import Reconciler
 from payments_service.inbox.replay import EventReplay
 from payments_service.rpc.call_interceptor import CallInterceptor
 from payments_service.rpc.callers import CallerResolver
@@ -84,6 +85,7 @@ class ServerParts:
     cancellation: Cancellation
     desk: FulfillmentDesk
     replay: EventReplay
+    reconciler: Reconciler
     streams: FulfillmentStreams
     clock: Callable[[], datetime]
     facts: ServiceFacts
@@ -130,7 +132,13 @@ def _add_services(
         streams=parts.streams,
         clock=parts.clock,
     )
-    operations = OperationsServicer(database=parts.database, desk=parts.desk, replay=parts.replay, facts=parts.facts)
+    operations = OperationsServicer(
+        database=parts.database,
+        desk=parts.desk,
+        replay=parts.replay,
+        reconciler=parts.reconciler,
+        facts=parts.facts,
+    )
     server.add_generic_rpc_handlers(
         (
             service_handler(PAYMENTS, payments, interceptor),

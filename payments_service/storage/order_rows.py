@@ -55,6 +55,8 @@ class OrderRow:
     create_time: datetime
     update_time: datetime
     expire_time: datetime | None
+    check_time: datetime | None
+    """When Stripe was last asked for an order that was overdue."""
 
 
 @dataclass(frozen=True, slots=True)

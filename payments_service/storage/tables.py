@@ -69,8 +69,10 @@ orders = Table(
     Column("create_time", UtcTime, nullable=False),
     Column("update_time", UtcTime, nullable=False),
     Column("expire_time", UtcTime),
+    Column("check_time", UtcTime),
     UniqueConstraint("organization_id", "created_by", "request_id"),
     UniqueConstraint("checkout_session_id", "stripe_account", "livemode"),
+    Index(None, "payment_state", "check_time"),
     Index(None, "organization_id", "create_time", "order_id"),
     Index(None, "create_time", "order_id"),
     Index(None, "payment_intent_id"),
@@ -272,4 +274,12 @@ event_forwards = Table(
     Column("create_time", UtcTime, nullable=False),
     Column("settle_time", UtcTime),
     Index(None, "url", "state", "create_time"),
+)
+
+reconcile_marks = Table(
+    "reconcile_marks",
+    metadata,
+    Column("stripe_account", Text, primary_key=True),
+    Column("listed_until", UtcTime, nullable=False),
+    Column("last_run_time", UtcTime, nullable=False),
 )

@@ -109,6 +109,18 @@ class StripeGateway:
         asked = {**named, "limit": 100, **_on_account(account)}
         return [dict(row) for row in (await self._call("get", "/v1/refunds", asked, budget))["data"]]
 
+    async def list_events(
+        self, *, since: datetime, until: datetime, starting_after: str, account: str, budget: float
+    ) -> Json:
+        """List a page of the events from a second to before another, newest first; Stripe lists the last 30 days."""
+        asked: Json = {
+            "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
+            "limit": 100,
+            **({"starting_after": starting_after} if starting_after else {}),
+            **_on_account(account),
+        }
+        return await self._call("get", "/v1/events", asked, budget)
+
     async def find_session(
         self, order_id: str, *, since: datetime, until: datetime, account: str, budget: float
     ) -> Json | None:

@@ -10,7 +10,6 @@ from uuid import uuid4
 import aiohttp
 import grpc
 
-from payments_service.assembly import Role, Running
 from payments_service.bootstrap import open_service
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent, StartPosition
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import StreamFulfillmentsRequest
@@ -19,6 +18,7 @@ from payments_service.contract.pb.payments.v1.order_pb2 import Order
 from payments_service.contract.pb.payments.v1.payments_pb2 import CreateCheckoutRequest, GetOrderRequest
 from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsStub
 from payments_service.contract.pb.payments.v1.purchase_pb2 import CoursePurchase, LineItem, Money, PriceData, Purchase
+from payments_service.process_parts import Role, Running
 from payments_service.settings import Settings, read_settings
 
 ALL = frozenset(Role)

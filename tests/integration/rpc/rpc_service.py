@@ -35,6 +35,7 @@ from payments_service.contract.pb.payments.v1.purchase_pb2 import (
 )
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
 from payments_service.event_log.tailer import Tailer
+from payments_service.inbox.reconciler import Reconciler
 from payments_service.rpc.callers import KnownCallers, open_callers
 from payments_service.rpc.operations_servicer import ServiceFacts
 from payments_service.rpc.server import ServerConfig, ServerParts, open_server
@@ -175,6 +176,7 @@ async def open_service(
             cancellation=Cancellation(*shared, stages.now),
             desk=stages.desk,
             replay=stages.replay,
+            reconciler=Reconciler(*shared, lambda: [], stages.now),
             streams=streams,
             clock=stages.now,
             facts=FACTS,

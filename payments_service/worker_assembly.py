@@ -1,0 +1,69 @@
+"""Opens what `payments worker` does: the two actors, and the periodic duties that one worker at a time holds."""
+
+import os
+import random
+import secrets
+import socket
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from payments_service.actors.duty import Duty
+from payments_service.actors.duty_roster import DutyRoster
+from payments_service.actors.event_work import EventWork
+from payments_service.actors.forward_work import forward_duties
+from payments_service.actors.fulfillment_work import FulfillmentWork
+from payments_service.actors.retention import ROUND_SECONDS as TRIM_SECONDS
+from payments_service.actors.retention import Retention
+from payments_service.actors.sweep import Sweep, due_events, due_fulfillments, due_refunds
+from payments_service.checkout.lookup import OrderLookup
+from payments_service.checkout.overdue_orders import ROUND_SECONDS as OVERDUE_SECONDS
+from payments_service.checkout.overdue_orders import OverdueOrders
+from payments_service.checkout.refunding import Refunding
+from payments_service.event_log.sequencer import TICK_SECONDS
+from payments_service.forwarding.delivery import open_delivery
+from payments_service.fulfillment.attempt import FulfillmentAttempts
+from payments_service.fulfillment.registry import load_registry
+from payments_service.process_parts import Core, clock
+from payments_service.retry_policy import EVENT_RETRIES, FULFILLMENT_RETRIES
+
+
+async def open_worker(stack: AsyncExitStack, core: Core) -> DutyRoster:
+    """Start the actors; the roster that comes back is still to be run."""
+    registry = load_registry(core.settings.grace_days)
+    attempts = FulfillmentAttempts(core.database, registry, FULFILLMENT_RETRIES, clock, random.random)
+    events = EventWork(core.database, core.enquiry, core.waker, core.rules, EVENT_RETRIES, clock, random.random)
+    fulfillments = FulfillmentWork(attempts, core.waker)
+    core.crew.employ(events.work, fulfillments.work)
+    await stack.enter_async_context(core.crew.at_work())
+    sweeps = (
+        Sweep("stripe_events", core.database, due_events, events.work).duty,
+        Sweep("fulfillments", core.database, due_fulfillments, fulfillments.work).duty,
+    )
+    duties = [*sweeps, *_duties(core), *await _forwards(stack, core)]
+    return DutyRoster(core.database, duties, _holder(), random.random)
+
+
+def _duties(core: Core) -> list[Duty]:
+    database = core.database
+    overdue = OverdueOrders(database, OrderLookup(database, core.gateway, core.waker, clock))
+    refunding = Refunding(database, core.gateway, core.waker, clock)
+    retention = Retention(database, timedelta(days=core.settings.retention_days), clock)
+    return [
+        Sweep("refunds", database, due_refunds, refunding.resume).duty,
+        Duty("sequence", TICK_SECONDS, lambda _: core.sequencer.tick()),
+        Duty("reconcile", core.settings.reconcile_interval, core.reconciler.catch_up),
+        Duty("overdue_orders", OVERDUE_SECONDS, lambda _: overdue.ask()),
+        Duty("trim", TRIM_SECONDS, retention.trim),
+    ]
+
+
+async def _forwards(stack: AsyncExitStack, core: Core) -> list[Duty]:
+    if not core.targets.urls:
+        return []
+    delivery = await stack.enter_async_context(open_delivery(core.webhook_secrets[0], clock))
+    return forward_duties(core.targets.urls, core.database, delivery, clock, random.random)
+
+
+def _holder() -> str:
+    """Name this run of this process, for whoever reads who has which duty."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
