@@ -44,8 +44,8 @@ class EventWork:
         """Apply the event if it is due and nobody's; what fails is tried again later, at last FAILED."""
         began = perf_counter()
         try:
-            async with self.database.transaction() as tx:
-                claimed = await claim_event(tx, stripe_event_id, OPEN_STATES, LEASE_SECONDS)
+            async with self.database.at_once() as writing:
+                claimed = await claim_event(writing, stripe_event_id, OPEN_STATES, LEASE_SECONDS)
             if claimed is not None:
                 await self._apply(claimed, began)
         except StorageUnavailableError as error:
@@ -73,8 +73,7 @@ class EventWork:
 
     async def _ask_and_apply(self, claimed: InboxRow) -> Applied:
         answers = await self.enquiry.ask(claimed)
-        async with self.database.transaction() as tx:
-            return await apply_event(tx, claimed, answers, self.rules, self.clock())
+        return await self.database.run(lambda tx: apply_event(tx, claimed, answers, self.rules, self.clock()))
 
     def _wake(self, applied: Applied) -> None:
         self.waker.poke_log()

@@ -57,8 +57,8 @@ class FulfillmentAttempts:
 
     async def attempt(self, fulfillment_id: str) -> Attempted | None:
         """Work on it if it is due and nobody's, else None; raises StorageUnavailableError and AttemptLostError."""
-        async with self._database.transaction() as tx:
-            claimed = await claim_fulfillment(tx, fulfillment_id, FulfillmentState.PENDING, LEASE_SECONDS)
+        async with self._database.at_once() as writing:
+            claimed = await claim_fulfillment(writing, fulfillment_id, FulfillmentState.PENDING, LEASE_SECONDS)
         if claimed is None:
             return None
         if claimed.attempts > self._retries.max_attempts:

@@ -123,8 +123,7 @@ class Reconciler:
             known = await known_event_ids(reading, [event.stripe_event_id for event in events])
         missing = [event for event in events if event.stripe_event_id not in known]
         if missing:
-            async with self._database.transaction() as tx:
-                await store_receipts(tx, missing)
+            await store_receipts(self._database, missing)
         for event in missing:
             self._waker.wake_event(event.stripe_event_id)
         return len(missing)

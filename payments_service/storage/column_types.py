@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -33,6 +33,17 @@ class UtcTime(TypeDecorator[datetime]):
         if value is None or value.tzinfo is not None:
             return value
         return value.replace(tzinfo=UTC)
+
+
+class ForeignText(TypeDecorator[str]):
+    """Words of others, such as an error's: what no database takes is left out, so that noting a failure never fails."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
+        """Leave out NUL, and put question marks for what is no character."""
+        return None if value is None else value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 class database_now(FunctionElement[datetime]):  # noqa: N801  # reads as the SQL function that it is

@@ -62,15 +62,26 @@ class Database:
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
         """Do work in a transaction, and again where the database undid it to end a deadlock."""
+        return await self._again(self.transaction, work)
+
+    async def run_at_once(self, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+        """Do work of one statement, as `at_once`, and again where the database undid it to end a deadlock."""
+        return await self._again(self.at_once, work)
+
+    async def _again(
+        self,
+        manner: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+        work: Callable[[AsyncConnection], Awaitable[_T]],
+    ) -> _T:
         for _ in range(DEADLOCK_TRIES - 1):
             try:
-                async with self.transaction() as tx:
-                    return await work(tx)
+                async with manner() as connection:
+                    return await work(connection)
             except StorageUnavailableError as error:
                 if not is_deadlock(error.__cause__):
                     raise
-        async with self.transaction() as tx:
-            return await work(tx)
+        async with manner() as connection:
+            return await work(connection)
 
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator[AsyncConnection]:

@@ -8,8 +8,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _AWAY = ("08", "28", "3D", "40", "53", "57", "58")
 """SQLSTATE classes: connection, login, no such database, rolled back for another, no resources, stopped, I/O."""
-_AWAY_TOO = frozenset({"25006", "25P03", "25P04", "55P03"})
-"""Read-only, two time limits of transactions, and of locks."""
+_AWAY_TOO = frozenset({"25P03", "25P04", "55P03"})
+"""Two time limits of transactions, and that of locks."""
 _AWAY_THOUGH_NAMELESS = (TargetServerAttributeNotMatched, InvalidCachedStatementError)
 """No server that takes writes, and a schema that changed under a prepared statement."""
 _DEADLOCK = "40P01"

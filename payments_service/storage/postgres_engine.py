@@ -46,6 +46,7 @@ def pooled_engine(url: str, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
@@ -68,6 +69,7 @@ def patient_engine(url: str) -> AsyncEngine:
     return create_async_engine(
         url,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,
         poolclass=NullPool,
         connect_args={
             "timeout": CONNECT_SECONDS,

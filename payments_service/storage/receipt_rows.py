@@ -15,7 +15,12 @@ from payments_service.errors import PaymentsError
 from payments_service.storage.column_types import database_now
 from payments_service.storage.database import Database
 from payments_service.storage.outages import name_cause
-from payments_service.storage.receipt_statement import POSTGRESQL_INSERT, sqlite_parameters, sqlite_text
+from payments_service.storage.receipt_statement import (
+    POSTGRESQL_INSERT,
+    postgresql_parameters,
+    sqlite_parameters,
+    sqlite_text,
+)
 from payments_service.storage.tables import stripe_events
 
 
@@ -76,8 +81,12 @@ async def store_receipts(database: Database, events: Iterable[NewStripeEvent]) -
 async def _execute(database: Database, rows: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
     if database.dialect == "sqlite":
         return await database.execute_alone(sqlite_text(len(rows)), sqlite_parameters(rows))
-    async with database.at_once() as writing:
-        return (await writing.execute(POSTGRESQL_INSERT, rows)).all()
+    parameters = postgresql_parameters(rows)
+
+    async def insert_all(writing: AsyncConnection) -> Sequence[Any]:
+        return (await writing.execute(POSTGRESQL_INSERT, parameters)).all()
+
+    return await database.run_at_once(insert_all)
 
 
 async def probe_receipts(tx: AsyncConnection) -> None:

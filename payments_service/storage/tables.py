@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from payments_service.storage.column_types import BigSerial, UtcTime
+from payments_service.storage.column_types import BigSerial, ForeignText, UtcTime
 
 metadata = MetaData(
     naming_convention={
@@ -103,7 +103,7 @@ stripe_events = Table(
     Column("claim_epoch", Integer, nullable=False, server_default="0"),
     Column("lease_expire_time", UtcTime),
     Column("next_attempt_time", UtcTime),
-    Column("last_error", Text, nullable=False, server_default=""),
+    Column("last_error", ForeignText, nullable=False, server_default=""),
     Column("stripe_create_time", UtcTime, nullable=False),
     Column("receive_time", UtcTime, nullable=False),
     Column("settle_time", UtcTime),
@@ -131,7 +131,7 @@ fulfillments = Table(
     Column("claim_epoch", Integer, nullable=False, server_default="0"),
     Column("lease_expire_time", UtcTime),
     Column("next_attempt_time", UtcTime),
-    Column("last_error", Text, nullable=False, server_default=""),
+    Column("last_error", ForeignText, nullable=False, server_default=""),
     Column("result", JSON, nullable=False),
     Column("amount_minor_units", BigInteger, nullable=False),
     Column("currency_code", String(3), nullable=False),
@@ -270,7 +270,7 @@ event_forwards = Table(
     Column("claim_epoch", Integer, nullable=False, server_default="0"),
     Column("lease_expire_time", UtcTime),
     Column("next_attempt_time", UtcTime),
-    Column("last_error", Text, nullable=False, server_default=""),
+    Column("last_error", ForeignText, nullable=False, server_default=""),
     Column("create_time", UtcTime, nullable=False),
     Column("settle_time", UtcTime),
     Index(None, "url", "state", "create_time"),

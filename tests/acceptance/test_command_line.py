@@ -2,15 +2,23 @@
 
 import json
 from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from integration.cli.command_line import CommandLine, next_line
 
-from .shop import Shop
+from .shop import Shop, open_shop, settings_in
 
 TYPES_OF_A_SALE = ["TYPE_CHECKOUT_COMPLETED", "TYPE_PAYMENT_SUCCEEDED", "TYPE_FULFILLED"]
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    """Sell on SQLite alone: what a command prints does not depend on the database."""
+    async with open_shop(settings_in(tmp_path)) as opened:
+        yield opened
 
 
 @pytest.fixture

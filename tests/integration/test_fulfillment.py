@@ -181,13 +181,14 @@ class GiftCards:
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
+        self.words = "the card maker is down"
         self.tasks: list[FulfillmentTask] = []
 
     async def fulfill(self, task: FulfillmentTask) -> Mapping[str, str]:
         """Make a card."""
         self.tasks.append(task)
         if len(self.tasks) <= self.failures:
-            raise ConnectionError("the card maker is down")
+            raise ConnectionError(self.words)
         return {"card": f"card-for-{task.idempotency_key}"}
 
     async def revoke(self, task: FulfillmentTask) -> None:
@@ -203,6 +204,17 @@ def gift_cards() -> GiftCards:
 async def with_gift_cards(database_url: str, gift_cards: GiftCards) -> AsyncIterator[Stages]:
     async with open_stages(database_url, {"gift_card": gift_cards}) as opened:
         yield opened
+
+
+async def test_a_failure_in_words_that_no_database_takes_is_noted_all_the_same(
+    with_gift_cards: Stages, gift_cards: GiftCards
+) -> None:
+    gift_cards.words = "down\0 \udc80"
+    owed = await paid(with_gift_cards, GIFT_CARD)
+
+    failed = await with_gift_cards.fulfill(owed.order_id)
+
+    assert failed.last_error == "ConnectionError: down ?"
 
 
 async def test_a_plugin_is_tried_again_with_the_same_key(with_gift_cards: Stages, gift_cards: GiftCards) -> None:

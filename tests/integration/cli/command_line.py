@@ -106,6 +106,11 @@ class CommandLine:
         return _PAINT.sub("", shown).replace("\r\n", "\n")
 
 
+def hang_up(process: Process) -> None:
+    """Read no more of a process's stdout, as `head -1` does."""
+    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # there is no public way
+
+
 async def next_line(process: Process) -> str:
     """Wait for the next line on a process's stdout."""
     assert process.stdout is not None

@@ -23,7 +23,7 @@ from payments_service.contract.pb.payments.v1.payments_pb2 import (
 from payments_service.contract.pb.payments.v1.purchase_pb2 import CoursePurchase, Money, Purchase
 
 from .canned_service import CannedService, Context, refuse
-from .command_line import CommandLine
+from .command_line import CommandLine, hang_up
 
 NOWHERE = "127.0.0.1:1"
 SERVER_SIDE = (
@@ -318,6 +318,7 @@ async def test_piped_output_has_no_colours_and_one_line_a_row(service: CannedSer
     assert len(finished.out.splitlines()) == 3
     assert all(line == line.rstrip() for line in finished.out.splitlines())
     assert "paid, awaiting owner" in finished.out
+    assert "user_1" in finished.out
 
 
 async def test_a_reader_that_has_enough_is_no_error(service: CannedService, payments: CommandLine) -> None:
@@ -327,7 +328,7 @@ async def test_a_reader_that_has_enough_is_no_error(service: CannedService, paym
         assert process.stdout is not None
         assert process.stderr is not None
         await process.stdout.readline()
-        process.stdout._transport.close()  # type: ignore[attr-defined]  # as `head -1` does
+        hang_up(process)
         err = await asyncio.wait_for(process.stderr.read(), 20)
 
     assert err == b""

@@ -24,7 +24,7 @@ from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import (
 )
 
 from .canned_service import CannedService, Context, Stream, open_canned, refuse
-from .command_line import PATIENCE, CommandLine, next_line, notice_with
+from .command_line import PATIENCE, CommandLine, hang_up, next_line, notice_with
 
 TAIL = ("tail", "--json", "--from", "earliest")
 
@@ -178,7 +178,10 @@ async def test_it_can_end_after_so_many(service: CannedService, payments: Comman
 
 
 async def test_an_interrupt_says_where_to_go_on(service: CannedService, payments: CommandLine) -> None:
-    service.answers("StreamFulfillments", streaming(opened(), batch(1), then="hang"))
+    """What the filter has passed over is behind it too."""
+    past_the_event = batch(1)
+    past_the_event.cursor = cursor_of(9)
+    service.answers("StreamFulfillments", streaming(opened(), past_the_event, then="hang"))
 
     async with payments.started(*TAIL) as process:
         await event_ids(process, 1)
@@ -187,7 +190,31 @@ async def test_an_interrupt_says_where_to_go_on(service: CannedService, payments
             _, err = await process.communicate()
 
     assert process.returncode == 130
-    assert err.decode().endswith(f"--from {base64.b64encode(cursor_of(1)).decode()}\n")
+    assert err.decode().endswith(f"--from {base64.b64encode(cursor_of(9)).decode()}\n")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+async def test_it_ends_when_its_reader_has_enough(
+    service: CannedService, payments: CommandLine, options: tuple[str, ...]
+) -> None:
+    read = asyncio.Event()
+
+    async def stream(_: StreamFulfillmentsRequest, __: Context) -> AsyncIterator[StreamFulfillmentsResponse]:
+        yield batch(1)
+        await read.wait()
+        yield batch(2)
+        await asyncio.Event().wait()
+
+    service.answers("StreamFulfillments", stream)
+
+    async with payments.started("tail", *options) as process:
+        await next_line(process)
+        hang_up(process)
+        read.set()
+        assert process.stderr is not None
+        err = await asyncio.wait_for(process.stderr.read(), PATIENCE)
+
+    assert err == b""
 
 
 async def test_the_filter_and_the_start_reach_the_service(service: CannedService, payments: CommandLine) -> None:
