@@ -1,4 +1,4 @@
-"""The opaque name of one delivery: which event, handed out under which epoch of its shard, and the how manieth time.
+"""The opaque name of one delivery: which event, handed out under which epoch of its shard, as which of its session's.
 
 Pure. It names, and proves nothing: whether the delivery is still its member's is decided by what the service holds.
 """
@@ -18,7 +18,7 @@ class AckId(NamedTuple):
     shard: int
     position: int
     epoch: int
-    attempt: int
+    serial: int
 
 
 def encode_ack_id(ack_id: AckId) -> bytes:

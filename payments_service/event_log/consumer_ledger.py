@@ -66,6 +66,7 @@ class ConsumerLedger:
         self._due: list[tuple[float, str]] = []
         self._aside: dict[int, int] = {}
         self._waiting = 0
+        self._serial = 0
         self._answered: dict[bytes, bool] = {}
         self._turn = Turn()
         self.is_closed = False
@@ -231,7 +232,7 @@ class ConsumerLedger:
 
     def ack_id(self, out: Out) -> AckId:
         """Name a delivery."""
-        return AckId(out.shard, out.event.position, self._epochs[out.shard], out.attempt)
+        return AckId(out.shard, out.event.position, self._epochs[out.shard], out.serial)
 
     def _take_event(self, shard: int, floor: ShardFloor, event: FramedEvent, now: float) -> None:
         lane = self._lane(event.ordering_key, shard)
@@ -297,7 +298,7 @@ class ConsumerLedger:
             self._turn.failed.append((token, LEASE_LOST))
             return None
         out = self._outs.get(name.position)
-        if out is None or out.attempt != name.attempt:
+        if out is None or out.serial != name.serial:
             if self._answered.get(token) is is_ack:
                 self._turn.accepted.append((name.shard, token))
             else:
@@ -370,7 +371,7 @@ class ConsumerLedger:
             self._next_of(key, lane, now)
             return
         floor.send(event.position)
-        self._send(lane, Out(lane.shard, event, 1, len(event.frame), is_aside=False))
+        self._send(lane, Out(lane.shard, self._next_serial(), event, 1, len(event.frame), is_aside=False))
 
     def _hand_out_again(self, key: str, lane: OrderLane, item: Aside, now: float) -> None:
         lane.aside.pop(0)
@@ -380,13 +381,17 @@ class ConsumerLedger:
             self._turn.set_again.append(setting)
             self._next_of(key, lane, now)
             return
-        self._send(lane, Out(lane.shard, item.event, item.attempts + 1, item.size, is_aside=True))
+        self._send(lane, Out(lane.shard, self._next_serial(), item.event, item.attempts + 1, item.size, is_aside=True))
 
     def _next_of(self, key: str, lane: OrderLane, now: float) -> None:
         if lane.is_empty:
             del self._lanes[key]
         else:
             self._offer(key, lane, now)
+
+    def _next_serial(self) -> int:
+        self._serial += 1
+        return self._serial
 
     def _send(self, lane: OrderLane, out: Out) -> None:
         lane.out = out

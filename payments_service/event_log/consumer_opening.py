@@ -1,4 +1,4 @@
-"""Reads what a member says: how it joins, and every message after; what arrives waits here for the session's next step."""
+"""Reads what a member says: how it joins, and every message after, which waits here for the session's next step."""
 
 import asyncio
 from collections import deque

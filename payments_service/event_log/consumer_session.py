@@ -1,12 +1,13 @@
 """One open ConsumeFulfillments: a member that holds shards of a subscriber, one step after the other.
 
 A step hears the member, looks at the group where that is due, reads the log, and commits a turn before anything of it
-is told. It yields serialized bytes and knows no gRPC; a failure of the database ends it, for what is stored is the truth.
+is told. It yields serialized bytes and knows no gRPC; a failure of the database ends it: what is stored is the truth.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
@@ -51,33 +52,37 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    """What one session is made of."""
+
+    opening: Opening
+    shard_count: int
+    store: GroupStore
+    ledger: ConsumerLedger
+    voice: MemberVoice
+    current_matches: Callable[[], Matches]
+    """Asks anew what may be delivered; raises once the caller may not be here."""
+    wake: asyncio.Event
+    session_id: str
+
+
 class ConsumerSession:
     """Made when a member has proved to be allowed; `responses` runs until it leaves or is told to."""
 
-    def __init__(
-        self,
-        surroundings: ConsumerSurroundings,
-        opening: Opening,
-        shard_count: int,
-        store: GroupStore,
-        ledger: ConsumerLedger,
-        voice: MemberVoice,
-        current_matches: Callable[[], Matches],
-        wake: asyncio.Event,
-        member_session: str,
-    ) -> None:
-        """Take what asks anew what may be delivered: it raises once the caller may not be here."""
+    def __init__(self, surroundings: ConsumerSurroundings, parts: SessionParts) -> None:
+        """Take the parts of one session; nothing has happened yet."""
         self._surroundings = surroundings
         self._limits = surroundings.limits
         self._tailer = surroundings.tailer
-        self._opening = opening
-        self._shard_count = shard_count
-        self._store = store
-        self._ledger = ledger
-        self._voice = voice
-        self._current_matches = current_matches
-        self._wake = wake
-        self._session_id = member_session
+        self._opening = parts.opening
+        self._shard_count = parts.shard_count
+        self._store = parts.store
+        self._ledger = parts.ledger
+        self._voice = parts.voice
+        self._current_matches = parts.current_matches
+        self._wake = parts.wake
+        self._session_id = parts.session_id
         self._lineage = self._tailer.lineage
         self._log_id = UUID(int=0)
         self._revision = -1
@@ -114,8 +119,9 @@ class ConsumerSession:
         finally:
             for task in tasks:
                 task.cancel()
+            departure = self._surroundings.depart(self._depart())
             self._surroundings.exit(self._opening.subscriber, self._look_around)
-            await asyncio.shield(self._surroundings.depart(self._depart()))
+            await asyncio.shield(departure)
 
     async def _step(self) -> None:
         self._hear()
@@ -145,26 +151,28 @@ class ConsumerSession:
             self._heed(request)
 
     def _heed(self, request: ConsumeFulfillmentsRequest) -> None:
-        ledger, now = self._ledger, _now()
         match request.WhichOneof("request"):
-            case "ack":
-                for token in request.ack.ack_ids:
-                    ledger.ack(token, now)
-            case "nack":
-                nack = read_nack(request.nack)
-                for token in request.nack.ack_ids:
-                    ledger.nack(token, nack, now)
+            case "ack" | "nack":
+                self._take_answers(request)
             case "add_credit":
                 self._add_credit(request.add_credit.credit)
             case "close":
-                self._has_closed = ledger.is_closed = True
+                self._has_closed = self._ledger.is_closed = True
             case "ping":
                 pass
             case "open":
                 raise InvalidRequestError([FieldViolation("open", "comes once, in the first message")])
             case _:
                 raise InvalidRequestError([FieldViolation("request", "is required: exactly one of its kinds")])
-        if self._answer_time is None and ledger.answers:
+
+    def _take_answers(self, request: ConsumeFulfillmentsRequest) -> None:
+        now = _now()
+        for token in request.ack.ack_ids:
+            self._ledger.ack(token, now)
+        nack = read_nack(request.nack)
+        for token in request.nack.ack_ids:
+            self._ledger.nack(token, nack, now)
+        if self._answer_time is None and self._ledger.answers:
             self._answer_time = now
 
     def _add_credit(self, credit: int) -> None:
@@ -328,7 +336,7 @@ class ConsumerSession:
         return ledger.has_moved and now >= self._floors_time + self._limits.floors
 
     async def _turn(self, *, with_floors: bool) -> None:
-        """Make durable what has happened, then tell it; what is handed out is looked at by the caller's scope of now."""
+        """Make durable what has happened, then tell it; what is handed out is within the caller's scope of now."""
         if self._ledger.has_ready(_now()):
             self._ledger.matches = self._current_matches()
         if self._ledger.outstanding == 0:

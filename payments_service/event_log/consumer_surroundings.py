@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from payments_service.event_log.tailer import Tailer
 from payments_service.retry_policy import RetryPolicy
 from payments_service.storage.database import Database
 
+DEPARTURE_SECONDS = 5.0
 DELIVERY_RETRIES = RetryPolicy(max_attempts=0, first_seconds=1.0, cap_seconds=300.0)
 """When an event comes again whose member does not say when; how often is its subscriber's to say."""
 
@@ -50,16 +52,23 @@ class ConsumerSurroundings:
     drained: bool = False
     _wakes: dict[str, set[Callable[[], None]]] = field(default_factory=lambda: defaultdict(set))
     _departures: set[asyncio.Task[None]] = field(default_factory=set)
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Begin without a session."""
+        self._quiet.set()
 
     def enter(self, subscriber: str, wake: Callable[[], None]) -> None:
         """Let a session be told when its group has changed in this process."""
         self._wakes[subscriber].add(wake)
+        self._quiet.clear()
 
     def exit(self, subscriber: str, wake: Callable[[], None]) -> None:
         """Tell a session nothing more."""
         self._wakes[subscriber].discard(wake)
         if not self._wakes[subscriber]:
             del self._wakes[subscriber]
+        self._look_for_quiet()
 
     def tell(self, subscriber: str) -> None:
         """Let the sessions of a group look around; other processes' look by themselves."""
@@ -75,9 +84,20 @@ class ConsumerSurroundings:
         """Run a session's last step to its end, whatever becomes of the session's own task."""
         task = asyncio.create_task(departure)
         self._departures.add(task)
-        task.add_done_callback(self._departures.discard)
+        self._quiet.clear()
+        task.add_done_callback(self._forget)
         return task
 
     async def departed(self) -> None:
-        """Wait until all that is under way has departed."""
-        await asyncio.gather(*self._departures, return_exceptions=True)
+        """Wait until no session is left, and all have let go what they held."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DEPARTURE_SECONDS):
+                await self._quiet.wait()
+
+    def _forget(self, departure: asyncio.Task[None]) -> None:
+        self._departures.discard(departure)
+        self._look_for_quiet()
+
+    def _look_for_quiet(self) -> None:
+        if not self._wakes and not self._departures:
+            self._quiet.set()

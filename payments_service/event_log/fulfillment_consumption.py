@@ -8,7 +8,7 @@ from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import Cons
 from payments_service.errors import DrainingError
 from payments_service.event_log.consumer_ledger import ConsumerLedger
 from payments_service.event_log.consumer_opening import MemberVoice, Opening
-from payments_service.event_log.consumer_session import ConsumerSession, place_lost
+from payments_service.event_log.consumer_session import ConsumerSession, SessionParts, place_lost
 from payments_service.event_log.consumer_surroundings import DELIVERY_RETRIES, ConsumerLimits, ConsumerSurroundings
 from payments_service.event_log.delivery_credit import DeliveryCredit
 from payments_service.event_log.group_store import GroupStore, Membership, not_found
@@ -100,9 +100,8 @@ class FulfillmentConsumers:
             lambda attempt: DELIVERY_RETRIES.delay(attempt, surroundings.chance),
         )
         store = surroundings.make_store(surroundings.database, membership)
-        return ConsumerSession(
-            surroundings, opening, row.shard_count, store, ledger, voice, current_matches, wake, session_id
-        )
+        parts = SessionParts(opening, row.shard_count, store, ledger, voice, current_matches, wake, session_id)
+        return ConsumerSession(surroundings, parts)
 
 
 def _matches_of(row: SubscriberRow, current_caller: Callable[[], Caller]) -> Callable[[], Matches]:

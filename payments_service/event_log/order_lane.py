@@ -24,6 +24,8 @@ class Out:
     """An event that was handed out and not answered."""
 
     shard: int
+    serial: int
+    """Counts a session's deliveries: the same event may go out as the same attempt again, after a replay."""
     event: FramedEvent
     attempt: int
     size: int

@@ -1,4 +1,4 @@
-"""Makes, lists, moves and deletes durable subscribers, and brings parked events back, for their owners and operators."""
+"""Makes, lists, moves and deletes durable subscribers and brings parked events back, for owners and operators."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

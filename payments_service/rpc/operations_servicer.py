@@ -53,7 +53,7 @@ class ServiceFacts:
 class OperationsServicer(SubscriberServicing):
     """The service `payments.v1.Operations`; the method table finds its methods by their names."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one stage each
         self,
         *,
         database: Database,

@@ -1,4 +1,4 @@
-"""Serves what owners and operators ask of durable subscribers: made, listed, moved, deleted, parked events brought back."""
+"""Serves what owners and operators ask of durable subscribers: make, list, move, delete, bring parked events back."""
 
 from datetime import UTC, datetime
 

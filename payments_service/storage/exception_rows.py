@@ -1,4 +1,4 @@
-"""SQL of what a subscriber's members could not do: put aside with its body, so that no floor waits and no trim loses it.
+"""SQL of what a subscriber's members could not do: put aside with its body, for no floor to wait nor trim to lose it.
 
 RETRY comes again, BLOCKED waits behind an earlier event of its order, PARKED waits for an operator.
 """

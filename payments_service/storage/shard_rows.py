@@ -1,4 +1,4 @@
-"""SQL of a subscriber's members and shards: who holds which part of the log, by the database's clock, fenced by an epoch.
+"""SQL of a subscriber's members and shards: who holds which part, by the database's clock, fenced by an epoch.
 
 What a holder writes goes in a transaction that begins with `write_places`: what that does not give back is another's.
 """
