@@ -56,7 +56,7 @@ def make_dispute(charge: JsonObject, claim: Claim, now: int) -> JsonObject:
         "livemode": False,
         "metadata": {},
         "payment_intent": charge["payment_intent"],
-        "payment_method_details": _method_details(charge["payment_method_details"]["type"], claim),
+        **_method_details(charge["payment_method_details"]["type"], claim),
         "reason": claim.reason,
         "status": "warning_needs_response" if claim.inquiry else "needs_response",
     }
@@ -64,11 +64,11 @@ def make_dispute(charge: JsonObject, claim: Claim, now: int) -> JsonObject:
 
 def _method_details(method: str, claim: Claim) -> JsonObject:
     if method != "card":
-        return {"type": method}
+        return {}
     card = {
         "brand": "visa",
         "case_type": "inquiry" if claim.inquiry else "chargeback",
         "network": "visa",
         "network_reason_code": "10" if claim.inquiry else _NETWORK_CODES.get(claim.reason, "13.7"),
     }
-    return {"card": card, "type": "card"}
+    return {"payment_method_details": {"card": card, "type": "card"}}

@@ -8,7 +8,7 @@ from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.change import Change, NotPlayedError, WrongStateError
 from stripe_sandbox.charging import take_money, would_decline
 from stripe_sandbox.json_types import JsonObject
-from stripe_sandbox.line_items import line_items_of
+from stripe_sandbox.line_items import keep_line_items, line_items_of
 from stripe_sandbox.payment_method_object import make_payment_method
 from stripe_sandbox.payment_objects import make_charge, make_payment_intent
 from stripe_sandbox.session_object import KIND, customer_details
@@ -20,6 +20,14 @@ SETTLES = "payment_settles"
 FAILS = "payment_fails"
 BUYER = "buyer@example.com"
 _BANK_FAILED = {"code": "payment_intent_payment_attempt_failed", "message": "The payment failed.", "type": "card_error"}
+
+
+def keep_session(account: SandboxAccount, session: JsonObject, items: list[JsonObject], data: JsonObject) -> None:
+    """Keep a session with its items, and the data that its payment or subscription is to get."""
+    account.ledger.put(session)
+    keep_line_items(account.ledger, session["id"], items)
+    plan = {name: data.get(name) or {} for name in ("payment_intent_data", "subscription_data")}
+    account.ledger.put({"id": session["id"], "payment_intent": None, **plan}, PLAN)
 
 
 def pay(account: SandboxAccount, session_id: str, method_id: str = "") -> Change:

@@ -39,7 +39,7 @@ REFUND_CREATE: _Played = _names("amount charge expand metadata payment_intent re
 DISPUTE_UPDATE: _Played = _names("expand metadata")
 _CANCELLATION = _names("comment feedback")
 SUBSCRIPTION_UPDATE: _Played = {
-    **_names("cancel_at_period_end expand metadata"),
+    **_names("cancel_at_period_end default_payment_method expand metadata"),
     "cancellation_details": _CANCELLATION,
     "pause_collection": _names("behavior resumes_at"),
 }

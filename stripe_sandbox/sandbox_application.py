@@ -17,6 +17,7 @@ from stripe_sandbox.control_routes import Controls
 from stripe_sandbox.dispute_operations import dispute_routes
 from stripe_sandbox.endpoint_operations import endpoint_routes
 from stripe_sandbox.event_operations import event_routes
+from stripe_sandbox.foreign_controls import ForeignControls
 from stripe_sandbox.invoice_operations import invoice_routes
 from stripe_sandbox.money_controls import MoneyControls
 from stripe_sandbox.old_records import OldRecords
@@ -65,6 +66,7 @@ def create_app(config: SandboxConfig) -> Starlette:
         *endpoint_routes(gate),
         gate.unknown_route("/v1/{path:path}"),
         gate.unknown_route("/v2/{path:path}"),
+        *ForeignControls(account).routes(),
         *MoneyControls(account).routes(),
         *SubscriptionControls(account).routes(),
         *Controls(account).routes(),

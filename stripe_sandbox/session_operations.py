@@ -7,9 +7,9 @@ from stripe_sandbox.api_gate import ApiGate, Call
 from stripe_sandbox.expansion import expanded
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.ledger import Condition
-from stripe_sandbox.line_items import keep_line_items, line_item_list, line_items_of, make_line_items
+from stripe_sandbox.line_items import line_item_list, line_items_of, make_line_items
 from stripe_sandbox.object_pages import list_page, slice_page
-from stripe_sandbox.payment_flow import PLAN, current_session, expire, expire_due
+from stripe_sandbox.payment_flow import current_session, expire, expire_due, keep_session
 from stripe_sandbox.played_parameters import SESSION_CREATE, SESSION_UPDATE, check_played
 from stripe_sandbox.session_object import KIND, make_session, shown_session
 from stripe_sandbox.session_rules import check_session, check_total, merged_metadata
@@ -42,10 +42,7 @@ def create_session(call: Call) -> JsonObject:
     items = make_line_items(account.ledger, parameters, now)
     check_total(items, parameters["mode"])
     session = make_session(parameters, items, customer, now)
-    account.ledger.put(session)
-    keep_line_items(account.ledger, session["id"], items)
-    plan = {name: parameters.get(name) or {} for name in ("payment_intent_data", "subscription_data")}
-    account.ledger.put({"id": session["id"], "payment_intent": None, **plan}, PLAN)
+    keep_session(account, session, items, parameters)
     account.work_due.set()
     return shown(call, session)
 

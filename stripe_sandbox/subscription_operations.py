@@ -9,6 +9,7 @@ from stripe_sandbox.expansion import expanded
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.ledger import Condition
 from stripe_sandbox.object_pages import fields_are, list_expanded, retrieve
+from stripe_sandbox.payment_method_flow import payment_method
 from stripe_sandbox.played_parameters import (
     SUBSCRIPTION_CANCEL,
     SUBSCRIPTION_LIST,
@@ -52,17 +53,11 @@ def update_subscription(call: Call) -> JsonObject:
             next(name for name in parameters if name not in _STILL_CHANGING),
             "A canceled subscription can only update its cancellation_details and metadata.",
         )
-    subscription["metadata"] = merged_metadata(subscription["metadata"], parameters.get("metadata"))
-    subscription["cancellation_details"] |= parameters.get("cancellation_details") or {}
     change = Change(call.account, call.cause)
-    if "pause_collection" in parameters:
-        paused = parameters["pause_collection"]
-        subscription["pause_collection"] = {"resumes_at": None, **paused} if paused else None
-    if (
-        parameters.get("cancel_at_period_end", subscription["cancel_at_period_end"])
-        != (subscription["cancel_at_period_end"])
-    ):
-        set_cancellation(subscription, at_period_end=parameters["cancel_at_period_end"], now=change.now)
+    _take_over(call, subscription)
+    wanted = parameters.get("cancel_at_period_end")
+    if wanted is not None and wanted != subscription["cancel_at_period_end"]:
+        set_cancellation(subscription, at_period_end=wanted, now=change.now)
     _keep(change, subscription)
     return expanded(call, subscription)
 
@@ -77,6 +72,18 @@ def cancel_subscription(call: Call) -> JsonObject:
     subscription["cancellation_details"] |= call.parameters.get("cancellation_details") or {}
     end_subscription(change, subscription, change.now)
     return expanded(call, subscription)
+
+
+def _take_over(call: Call, subscription: JsonObject) -> None:
+    parameters = call.parameters
+    subscription["metadata"] = merged_metadata(subscription["metadata"], parameters.get("metadata"))
+    subscription["cancellation_details"] |= parameters.get("cancellation_details") or {}
+    if "pause_collection" in parameters:
+        paused = parameters["pause_collection"]
+        subscription["pause_collection"] = {"resumes_at": None, **paused} if paused else None
+    if "default_payment_method" in parameters:
+        method = payment_method(call.account, parameters["default_payment_method"], "default_payment_method")
+        subscription["default_payment_method"] = method["id"]
 
 
 def _keep(change: Change, subscription: JsonObject) -> None:

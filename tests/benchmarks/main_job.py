@@ -15,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import aiohttp
@@ -27,6 +27,9 @@ from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import Stre
 from payments_service.contract.pb.payments.v1.payments_pb2 import CreateCheckoutRequest
 from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsStub
 from payments_service.contract.pb.payments.v1.purchase_pb2 import CoursePurchase, LineItem, Money, PriceData, Purchase
+
+if TYPE_CHECKING:
+    from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsAsyncStub
 
 ROUNDS = 300
 WARM_UP = 30
@@ -94,7 +97,7 @@ def told(name: str, times: list[float]) -> str:
     return f"{name:<46} p50 {statistics.median(times):7.2f} ms   p99 {times[int(len(times) * 0.99)]:7.2f} ms"
 
 
-async def notifications(payments: PaymentsStub, http: aiohttp.ClientSession, sandbox: str) -> list[float]:
+async def notifications(payments: "PaymentsAsyncStub", http: aiohttp.ClientSession, sandbox: str) -> list[float]:
     """Pay one checkout after the other; the time is from the answer of the payment to FULFILLED at a subscriber."""
     fulfilled: dict[str, asyncio.Future[float]] = {}
 
