@@ -11,7 +11,7 @@ from payments_service.actors.duty import Duty
 from payments_service.inbox.event_application import OPEN_STATES
 from payments_service.orders.states import FulfillmentState, RefundState
 from payments_service.storage.database import Connection, Database
-from payments_service.storage.fulfillment_rows import due_fulfillment_ids
+from payments_service.storage.fulfillment_rows import ALL_TYPES, PurchaseTypes, due_fulfillment_ids
 from payments_service.storage.inbox_rows import due_event_ids
 from payments_service.storage.lease_rows import Fence
 from payments_service.storage.refund_rows import unanswered_refund_ids
@@ -39,9 +39,16 @@ async def due_events(reading: Connection, *, limit: int, overdue_seconds: float)
     return await due_event_ids(reading, OPEN_STATES, limit, overdue_seconds)
 
 
-async def due_fulfillments(reading: Connection, *, limit: int, overdue_seconds: float) -> list[str]:
-    """List the fulfillments that are overdue."""
-    return await due_fulfillment_ids(reading, FulfillmentState.PENDING, limit, overdue_seconds)
+def due_of(types: PurchaseTypes) -> Due:
+    """List the fulfillments of some purchase types."""
+
+    async def due(reading: Connection, *, limit: int, overdue_seconds: float) -> list[str]:
+        return await due_fulfillment_ids(reading, FulfillmentState.PENDING, limit, overdue_seconds, types)
+
+    return due
+
+
+due_fulfillments = due_of(ALL_TYPES)
 
 
 async def due_refunds(reading: Connection, *, limit: int, overdue_seconds: float) -> list[str]:
