@@ -1,0 +1,94 @@
+"""Backends that sell and buyers who pay, whatever breaks meanwhile: each sale is tried until it is made."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import grpc
+from acceptance.shop import checkout_request
+
+from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsStub
+
+from .checker.judge import Evidence, gather, is_settled, verdict
+from .installation import Installation
+
+CALL_SECONDS = 10.0
+SETTLE_SECONDS = 60.0
+
+
+class Shoppers:
+    """Makes sales, one after another or many at once."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self.orders: list[str] = []
+        self.refusals = 0
+
+    async def sell(self) -> str:
+        """Create a checkout by one request id, however often it takes, and pay it; returns the order's id."""
+        request = checkout_request(request_id=str(uuid4()))
+        order = await self._again(lambda: self._checkout(request))
+        await self._again(lambda: self._paid(order.checkout_session_id))
+        self.orders.append(order.order_id)
+        return str(order.order_id)
+
+    async def sell_many(self, number: int, together: int = 4) -> None:
+        """Make so many sales."""
+        left = iter(range(number))
+
+        async def one_after_another() -> None:
+            for _ in left:
+                await self.sell()
+
+        await asyncio.gather(*(one_after_another() for _ in range(together)))
+
+    async def settled(self, seconds: float = SETTLE_SECONDS) -> tuple[Evidence, float]:
+        """Wait until all that was paid is fulfilled and told; gives the evidence, and how long it took."""
+        began = time.monotonic()
+        while True:
+            seen = await gather(
+                self._installation.sandbox_url, self._installation.database_url, self._installation.history
+            )
+            took = time.monotonic() - began
+            if (is_settled(seen) and set(self.orders) <= set(seen.paid_orders)) or took > seconds:
+                return seen, took
+            await asyncio.sleep(0.1)
+
+    async def all_is_well(self, seconds: float = SETTLE_SECONDS) -> float:
+        """Wait for the end of all work and have it judged; returns how long that took."""
+        seen, took = await self.settled(seconds)
+        problems = verdict(seen)
+        assert not problems, "\n".join([f"after {took:.1f} s:", *problems[:20]])
+        assert is_settled(seen), f"after {took:.1f} s {seen.unsettled} rows still wait"
+        assert len(seen.paid_orders) == len(self.orders)
+        return took
+
+    async def _checkout(self, request: Any) -> Any:  # noqa: ANN401
+        async with grpc.aio.insecure_channel(self._installation.target) as channel:
+            reply = await PaymentsStub(channel).CreateCheckout(request, timeout=CALL_SECONDS)
+            return reply.order
+
+    async def _paid(self, session_id: str) -> None:
+        url = f"{self._installation.sandbox_url}/_sandbox/sessions/{session_id}/pay"
+        async with aiohttp.ClientSession() as http, http.post(url) as reply:
+            assert reply.status in {200, 409}, await reply.text()
+
+    async def _again(self, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
+        while True:
+            try:
+                return await call()
+            except (grpc.aio.AioRpcError, aiohttp.ClientError, OSError) as error:
+                assert _may_be_repeated(error), error
+                self.refusals += 1
+                await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311
+
+
+def _may_be_repeated(error: Exception) -> bool:
+    """Hold for what the contract says a caller may repeat with the same request id; all else is a finding."""
+    if not isinstance(error, grpc.aio.AioRpcError):
+        return True
+    return error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
