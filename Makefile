@@ -31,6 +31,14 @@ run: setup ## Start all of it: gRPC, webhook bridge, actors, sandbox Stripe
 test: setup ## Run the tests
 	$(BIN)/pytest
 
+.PHONY: test-long
+test-long: setup ## Run the databases' tests on every PostgreSQL version (fetches them)
+	$(BIN)/python tools/unpack_postgres.py .postgresql
+	for version in 14 15 16 17 18; do \
+		PAYMENTS_TEST_POSTGRES=.postgresql PAYMENTS_TEST_DATABASES=postgresql-$$version CI=1 \
+			$(BIN)/pytest -n 2 -k postgresql-$$version tests/integration tests/event_log tests/acceptance || exit 1; \
+	done
+
 .PHONY: format
 format: setup ## Format the code
 	$(BIN)/ruff format $(SOURCES)

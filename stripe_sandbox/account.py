@@ -29,7 +29,7 @@ class SandboxAccount:
         # Faults are drawn by chance, not secrets.
         self.chance = random.Random()  # noqa: S311
         self.deliveries_due = asyncio.Event()
-        self.expiries_due = asyncio.Event()
+        self.work_due = asyncio.Event()
 
     def acting_for(self, owner: str) -> "SandboxAccount":
         """Give this account as it works for a connected one: what it keeps, finds and emits is that one's."""
@@ -43,17 +43,19 @@ class SandboxAccount:
         """Give the account whose object this is; where there is none, this one, which will not find it either."""
         return self.acting_for(self.ledger.owner_of(kind, object_id) or "")
 
-    def emit(
-        self, event_type: str, subject: JsonObject, request: JsonObject | None = None, order: int = 0
-    ) -> JsonObject:
-        """Keep an event and its deliveries, inside the caller's transaction; `order` is its place in one change."""
+    def emit(self, event_type: str, subject: JsonObject, request: JsonObject | None = None) -> JsonObject:
+        """Keep an event that stands alone, and its deliveries, inside the caller's transaction."""
+        return self.emit_data(event_type, {"object": subject}, request, 0)
+
+    def emit_data(self, event_type: str, data: JsonObject, request: JsonObject | None, order: int) -> JsonObject:
+        """Keep an event of a change; `order` is its place in it."""
         event: JsonObject = {
             "id": new_object_id("evt"),
             "object": "event",
             **({"account": self.ledger.owner} if self.ledger.owner else {}),
             "api_version": API_VERSION,
             "created": self.clock.seconds(),
-            "data": {"object": subject},
+            "data": data,
             "livemode": False,
             "pending_webhooks": 0,
             "request": request or {"id": None, "idempotency_key": None},

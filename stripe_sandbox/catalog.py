@@ -1,6 +1,6 @@
 """Products and prices: made by the API, or on the way from a checkout's `price_data`, as Stripe does."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from stripe_sandbox.api_error import StripeApiError, exclusive_parameters, invalid_parameter, missing_parameter, no_such
 from stripe_sandbox.currencies import LARGEST_AMOUNT, THREE_DECIMAL, WHOLE_HUNDREDS, is_currency
@@ -73,6 +73,12 @@ def make_price(ledger: Ledger, data: JsonObject, place: str, now: int, *, active
     }
     ledger.put(price)
     return price
+
+
+def amount_of(price: JsonObject, quantity: int) -> int:
+    """Give what so many cost, in whole minor units."""
+    exact = Decimal(price["unit_amount_decimal"]) * quantity
+    return int(exact.to_integral_value(ROUND_HALF_UP))
 
 
 def unit_amount(data: JsonObject, place: str) -> Decimal:

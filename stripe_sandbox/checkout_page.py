@@ -7,6 +7,7 @@ from starlette.routing import Route
 from stripe_sandbox import payment_flow
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_error import StripeApiError
+from stripe_sandbox.change import Change, NotPlayedError, WrongStateError
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.line_items import line_items_of
 from stripe_sandbox.page_templates import form_action, load_template, missing_page, page
@@ -84,14 +85,14 @@ def return_url(session: JsonObject) -> str:
     return str(session["success_url"]).replace("{CHECKOUT_SESSION_ID}", session["id"])
 
 
-def _moved(account: SandboxAccount, session_id: str, action: str) -> payment_flow.Change | None:
+def _moved(account: SandboxAccount, session_id: str, action: str) -> Change | None:
     """Do what the button says; a session that was paid or expired meanwhile shows so instead."""
     if action not in _MOVES:
         return None
     try:
         with account.ledger.transaction():
             return _MOVES[action](account, session_id)
-    except (payment_flow.WrongStateError, payment_flow.NotPlayedError):
+    except (WrongStateError, NotPlayedError):
         return None
 
 

@@ -6,9 +6,13 @@ from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.ledger import Ledger
 from stripe_sandbox.line_items import line_item_list, line_items_of
 
-_KINDS = {
-    name: name for name in ("charge", "customer", "invoice", "payment_intent", "price", "product", "subscription")
-} | {"latest_charge": "charge", "latest_invoice": "invoice", "default_price": "price"}
+_NAMED_ALIKE = ("charge", "customer", "invoice", "payment_intent", "payment_method", "price", "product", "subscription")
+_KINDS = {name: name for name in _NAMED_ALIKE} | {
+    "latest_charge": "charge", "latest_invoice": "invoice", "default_price": "price",
+    "default_payment_method": "payment_method",
+}  # fmt: skip
+# Lists that Stripe leaves out unless they are asked for: of which kind, and by which field these name their object.
+_INCLUDED = {("invoice", "payments"): ("invoice_payment", "invoice"), ("charge", "refunds"): ("refund", "charge")}
 _DEEPEST = 4
 _EXPANDED_ITEMS = 10
 
@@ -27,6 +31,8 @@ def _with(ledger: Ledger, body: JsonObject, parts: list[str], path: str) -> Json
     name, rest = parts[0], parts[1:]
     if name == "line_items" and body.get("object") == "checkout.session":
         value: object = body.get(name) or _first_items(ledger, body["id"])
+    elif (body.get("object"), name) in _INCLUDED:
+        value = body.get(name) or _included(ledger, body, name)
     elif name in body and (rest or name in _KINDS):
         value = _found(ledger, name, body[name])
     else:
@@ -55,6 +61,13 @@ def _found(ledger: Ledger, name: str, value: object) -> object:
 def _first_items(ledger: Ledger, session_id: str) -> JsonObject:
     items = line_items_of(ledger, session_id)
     return line_item_list(items[:_EXPANDED_ITEMS], session_id, has_more=len(items) > _EXPANDED_ITEMS)
+
+
+def _included(ledger: Ledger, body: JsonObject, name: str) -> JsonObject:
+    kind, field = _INCLUDED[body["object"], name]
+    found = ledger.select(kind, [(f"json_extract(body, '$.{field}') = ?", body["id"])], limit=_EXPANDED_ITEMS + 1)
+    url = f"/v1/{body['object']}s/{body['id']}/{name}"
+    return {"object": "list", "data": found[:_EXPANDED_ITEMS], "has_more": len(found) > _EXPANDED_ITEMS, "url": url}
 
 
 def _cannot(path: str) -> StripeApiError:

@@ -7,7 +7,7 @@ from stripe_sandbox.json_types import JsonObject
 
 # Between the deliveries of one change, when they are to arrive in reverse.
 REORDER_STEP_SECONDS = 0.05
-_LONGEST_CHANGE = 8
+_LONGEST_CHANGE = 16
 
 
 class FaultError(Exception):

@@ -21,6 +21,10 @@ _OPEN_SESSIONS = (
     "WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open' "
     "ORDER BY json_extract(body, '$.expires_at')"
 )
+_APPOINTMENTS = (
+    "SELECT owner, body FROM objects INDEXED BY appointments WHERE kind = 'appointment' "
+    "ORDER BY json_extract(body, '$.at') LIMIT 1"
+)
 
 Condition = tuple[str, object]
 Place = tuple[int, int]
@@ -137,6 +141,11 @@ class Ledger:
         """Tell when the next open session's time is over."""
         row = self.connection.execute(f"{_OPEN_SESSIONS} LIMIT 1").fetchone()
         return None if row is None else int(row[2])
+
+    def next_appointment(self) -> tuple[str, JsonObject] | None:
+        """Give the earliest of all appointments, and whose it is."""
+        row = self.connection.execute(_APPOINTMENTS).fetchone()
+        return None if row is None else (str(row[0]), _loaded(row[1]))
 
     def setting(self, name: str, default: str) -> str:
         """Read a value that outlives a restart."""

@@ -3,7 +3,7 @@
 import sqlite3
 
 # One more with each change of the tables: the sandbox's state is worth no migrations.
-VERSION = 3
+VERSION = 4
 _TABLES = """
 CREATE TABLE objects (
     position INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, owner TEXT NOT NULL,
@@ -12,6 +12,11 @@ CREATE TABLE objects (
 CREATE INDEX objects_by_age ON objects (kind, created, position, owner, type, id);
 CREATE INDEX objects_by_payment_intent ON objects (json_extract(body, '$.payment_intent'))
     WHERE json_extract(body, '$.payment_intent') IS NOT NULL;
+CREATE INDEX objects_by_invoice ON objects (json_extract(body, '$.invoice'))
+    WHERE json_extract(body, '$.invoice') IS NOT NULL;
+CREATE INDEX objects_by_charge ON objects (json_extract(body, '$.charge'))
+    WHERE json_extract(body, '$.charge') IS NOT NULL;
+CREATE INDEX appointments ON objects (json_extract(body, '$.at')) WHERE kind = 'appointment';
 CREATE INDEX open_sessions ON objects (json_extract(body, '$.expires_at'))
     WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open';
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -1,9 +1,7 @@
 """The items of a checkout: each gets its price, its amounts and its text; amounts are whole minor units."""
 
-from decimal import ROUND_HALF_UP, Decimal
-
 from stripe_sandbox.api_error import StripeApiError, exclusive_parameters, invalid_parameter, missing_parameter, no_such
-from stripe_sandbox.catalog import make_price
+from stripe_sandbox.catalog import amount_of, make_price
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.ledger import Ledger
 from stripe_sandbox.object_ids import new_object_id
@@ -61,9 +59,8 @@ def _line_item(ledger: Ledger, item: JsonObject, place: str, mode: str, now: int
         raise invalid_parameter(
             f"{place}[quantity]", "This value must be greater than or equal to 1.", "parameter_invalid_integer"
         )
-    amount = int((Decimal(price["unit_amount_decimal"]) * quantity).to_integral_value(ROUND_HALF_UP))
     check_metadata(item.get("metadata") or {}, f"{place}[metadata]")
-    return _body(ledger, price, quantity, amount, kept_metadata(item))
+    return _body(ledger, price, quantity, kept_metadata(item))
 
 
 def _price(ledger: Ledger, item: JsonObject, place: str, now: int) -> JsonObject:
@@ -83,8 +80,8 @@ def _price(ledger: Ledger, item: JsonObject, place: str, now: int) -> JsonObject
     return price
 
 
-def _body(ledger: Ledger, price: JsonObject, quantity: int, amount: int, metadata: JsonObject) -> JsonObject:
-    product = ledger.get("product", price["product"])
+def _body(ledger: Ledger, price: JsonObject, quantity: int, metadata: JsonObject) -> JsonObject:
+    product, amount = ledger.get("product", price["product"]), amount_of(price, quantity)
     return {
         "id": new_object_id("li"),
         "object": "item",

@@ -33,6 +33,17 @@ def list_page(call: Call, kind: str, url: str, conditions: Sequence[Condition] =
     return {"object": "list", "data": data, "has_more": len(found) > limit, "url": url}
 
 
+def list_expanded(call: Call, kind: str, url: str, conditions: Sequence[Condition]) -> JsonObject:
+    """Select one page of objects, with what the call wants to be expanded in each."""
+    page = list_page(call, kind, url, conditions)
+    return {**page, "data": [expanded(call, found, "data.") for found in page["data"]]}
+
+
+def fields_are(call: Call, *names: str) -> list[Condition]:
+    """Make the conditions of the fields that a call filters by; names are constants of this package."""
+    return [(f"json_extract(body, '$.{name}') = ?", call.parameters[name]) for name in names if name in call.parameters]
+
+
 def slice_page(items: list[JsonObject], parameters: JsonObject) -> tuple[list[JsonObject], bool]:
     """Cut one page of a list that is held whole, in its own order."""
     limit, ids = checked_limit(parameters), [item["id"] for item in items]

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from stripe_sandbox import payment_flow
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_error import StripeApiError
+from stripe_sandbox.change import WrongStateError
 from stripe_sandbox.event_operations import resend_event
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.line_items import line_items_of
@@ -74,7 +75,7 @@ class OverviewPage:
         move, session_id = _MOVES.get(await form_action(request)), request.path_params["id"]
         account = self._account.holding(KIND, session_id)
         # Where it was settled meanwhile, the page shows how.
-        with suppress(payment_flow.WrongStateError, StripeApiError), account.ledger.transaction():
+        with suppress(WrongStateError, StripeApiError), account.ledger.transaction():
             if move:
                 move(account, session_id)
         return RedirectResponse("/", 303)

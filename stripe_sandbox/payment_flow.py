@@ -3,59 +3,45 @@
 Every function runs inside the caller's transaction and refuses a session in the wrong state.
 """
 
+from stripe_sandbox import charging
 from stripe_sandbox.account import SandboxAccount
-from stripe_sandbox.invoice_object import make_invoice
+from stripe_sandbox.change import Change, NotPlayedError, WrongStateError
+from stripe_sandbox.charging import take_money, would_decline
 from stripe_sandbox.json_types import JsonObject
-from stripe_sandbox.line_items import line_items_of
+from stripe_sandbox.line_items import keep_line_items, line_items_of
+from stripe_sandbox.payment_method_object import make_payment_method
 from stripe_sandbox.payment_objects import make_charge, make_payment_intent
-from stripe_sandbox.session_object import KIND, customer_details, shown_session
+from stripe_sandbox.session_object import KIND, customer_details
+from stripe_sandbox.subscription_flow import begin_subscription
 from stripe_sandbox.subscription_objects import make_customer, make_subscription
 
 PLAN = "payment_plan"
+SETTLES = "payment_settles"
+FAILS = "payment_fails"
 BUYER = "buyer@example.com"
-_DECLINED = {
-    "advice_code": "try_again_later",
-    "code": "card_declined",
-    "decline_code": "generic_decline",
-    "doc_url": "https://stripe.com/docs/error-codes/card-declined",
-    "message": "Your card was declined.",
-    "type": "card_error",
-}
 _BANK_FAILED = {"code": "payment_intent_payment_attempt_failed", "message": "The payment failed.", "type": "card_error"}
 
 
-class WrongStateError(Exception):
-    """Raised when a session or payment is not in the state that a move needs."""
+def keep_session(account: SandboxAccount, session: JsonObject, items: list[JsonObject], data: JsonObject) -> None:
+    """Keep a session with its items, and the data that its payment or subscription is to get."""
+    account.ledger.put(session)
+    keep_line_items(account.ledger, session["id"], items)
+    plan = {name: data.get(name) or {} for name in ("payment_intent_data", "subscription_data")}
+    account.ledger.put({"id": session["id"], "payment_intent": None, **plan}, PLAN)
 
 
-class NotPlayedError(Exception):
-    """Raised for what the sandbox does not play yet."""
-
-
-class Change:
-    """The events of one move, in the order in which Stripe makes them."""
-
-    def __init__(self, account: SandboxAccount, cause: JsonObject | None = None) -> None:
-        self._account = account
-        self._cause = cause
-        self.events: list[JsonObject] = []
-
-    def keep(self, subject: JsonObject, *event_types: str) -> None:
-        """Keep an object and emit what happened to it."""
-        self._account.ledger.put(subject)
-        for event_type in event_types:
-            seen = shown_session(subject, self._account.base_url) if subject["object"] == KIND else subject
-            self.events.append(self._account.emit(event_type, seen, self._cause, len(self.events)))
-
-
-def pay(account: SandboxAccount, session_id: str) -> Change:
-    """Take the whole amount at once, by card."""
+def pay(account: SandboxAccount, session_id: str, method_id: str = "") -> Change:
+    """Take the whole amount at once, by a card; one that is always declined leaves the session open."""
+    if would_decline(Change(account), method_id):
+        return decline(account, session_id, method_id)
     session, change = _open_session(account, session_id), Change(account)
     _meet_customer(account, session, change)
     if session["mode"] == "subscription":
-        _subscribe(account, session, change)
+        _subscribe(session, change, method_id)
     elif session["amount_total"]:
-        _charge_card(account, session, change)
+        intent = _intent(account, session, "card", change)
+        session["payment_intent"] = intent["id"]
+        take_money(change, intent, session["customer_details"], method_id)
     status = "paid" if session["amount_total"] else "no_payment_required"
     session |= {"status": "complete", "payment_status": status}
     change.keep(session, "checkout.session.completed")
@@ -91,8 +77,8 @@ def settle(account: SandboxAccount, session_id: str) -> Change:
     charge |= {name: fresh[name] for name in ("status", "paid", "balance_transaction", "outcome")}
     intent |= {"status": "succeeded", "amount_received": intent["amount"]}
     session["payment_status"] = "paid"
-    change.keep(intent, "payment_intent.succeeded")
     change.keep(charge, "charge.succeeded")
+    change.keep(intent, "payment_intent.succeeded")
     change.keep(session, "checkout.session.async_payment_succeeded")
     return change
 
@@ -111,20 +97,22 @@ def fail(account: SandboxAccount, session_id: str) -> Change:
     return change
 
 
-def decline(account: SandboxAccount, session_id: str) -> Change:
+def decline(account: SandboxAccount, session_id: str, method_id: str = "") -> Change:
     """Refuse a card: the session stays open, and the same payment intent is tried again."""
     session, change = _open_session(account, session_id), Change(account)
     if session["mode"] == "subscription" or not session["amount_total"]:
         return change
     intent = _intent(account, session, "card", change)
-    charge = make_charge(
-        intent, customer_details(known_email(account, session) or BUYER), "failed", account.clock.seconds()
-    )
-    charge |= {"failure_code": "card_declined", "failure_message": "Your card was declined."}
-    intent |= {"last_payment_error": {**_DECLINED, "charge": charge["id"]}, "latest_charge": charge["id"]}
-    change.keep(charge, "charge.failed")
-    change.keep(intent, "payment_intent.payment_failed")
+    charging.decline(change, intent, customer_details(known_email(account, session) or BUYER), method_id)
     return change
+
+
+def settle_if_awaited(account: SandboxAccount, session_id: str, *, succeeds: bool) -> None:
+    """Let a bank answer whose time has come, unless somebody was earlier."""
+    session = account.ledger.get(KIND, session_id)
+    intent = account.ledger.find("payment_intent", session["payment_intent"]) or {}
+    if intent.get("status") == "processing":
+        (settle if succeeds else fail)(account, session_id)
 
 
 def expire(account: SandboxAccount, session_id: str, cause: JsonObject | None = None) -> Change:
@@ -200,32 +188,25 @@ def _intent(account: SandboxAccount, session: JsonObject, method: str, change: C
     known = account.ledger.find("payment_intent", plan.get("payment_intent"))
     if known is not None:
         return known | {"payment_method_types": [method], "customer": session["customer"], "last_payment_error": None}
-    intent = make_payment_intent(session, plan["payment_intent_data"], method, account.clock.seconds())
+    terms = {"amount": session["amount_total"], "currency": session["currency"], "customer": session["customer"]}
+    intent = make_payment_intent(terms, plan["payment_intent_data"], method, change.now)
     account.ledger.put({**plan, "payment_intent": intent["id"]}, PLAN)
     change.keep(intent, "payment_intent.created")
     return intent
 
 
-def _charge_card(account: SandboxAccount, session: JsonObject, change: Change) -> None:
-    intent = _intent(account, session, "card", change)
-    charge = make_charge(intent, session["customer_details"], "succeeded", account.clock.seconds())
-    intent |= {
-        "status": "succeeded",
-        "amount_received": intent["amount"],
-        "latest_charge": charge["id"],
-        "payment_method": charge["payment_method"],
-    }
-    session["payment_intent"] = intent["id"]
-    change.keep(intent, "payment_intent.succeeded")
-    change.keep(charge, "charge.succeeded")
-
-
-def _subscribe(account: SandboxAccount, session: JsonObject, change: Change) -> None:
-    plan, now = account.ledger.get(PLAN, session["id"]), account.clock.seconds()
-    items = line_items_of(account.ledger, session["id"])
-    subscription = make_subscription(session, items, plan["subscription_data"], now)
-    invoice = make_invoice(subscription, session, items, now)
-    subscription["latest_invoice"] = invoice["id"]
+def _subscribe(session: JsonObject, change: Change, method_id: str) -> None:
+    """Begin the subscription of a session by its first invoice, which has a payment of its own."""
+    ledger = change.account.ledger
+    items = line_items_of(ledger, session["id"])
+    if not method_id:
+        method = make_payment_method("card", {"email": session["customer_details"]["email"]}, None, change.now)
+        method_id = method["id"]
+        change.keep(method | {"customer": session["customer"]}, "payment_method.attached")
+    terms = {"currency": session["currency"], "customer": session["customer"], "payment_method": method_id}
+    prices = [(item["price"], item["quantity"]) for item in items if item["price"]["recurring"]]
+    data = ledger.get(PLAN, session["id"])["subscription_data"]
+    subscription = make_subscription(terms, prices, data, change.now)
+    extras = [item for item in items if not item["price"]["recurring"]]
+    invoice = begin_subscription(change, subscription, extras, paid=True)
     session |= {"subscription": subscription["id"], "invoice": invoice["id"]}
-    change.keep(subscription, "customer.subscription.created")
-    change.keep(invoice, "invoice.paid")

@@ -1,4 +1,4 @@
-"""Payment intents and charges as Stripe writes them for a payment made in Checkout."""
+"""Payment intents and charges as Stripe writes them; an intent's metadata reach its charges, nothing else does."""
 
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id
@@ -22,15 +22,15 @@ _EMPTY_CHARGE = (
 )  # fmt: skip
 
 
-def make_payment_intent(session: JsonObject, data: JsonObject, method: str, now: int) -> JsonObject:
-    """Build the intent of a session's payment, before its money has moved."""
+def make_payment_intent(terms: JsonObject, data: JsonObject, method: str, now: int) -> JsonObject:
+    """Build an intent before its money has moved; `terms` are amount, currency and customer."""
     intent_id = new_object_id("pi")
     return {
         "id": intent_id,
         "object": "payment_intent",
         **dict.fromkeys(_EMPTY_INTENT),
         **{name: data.get(name) for name in _ECHOED},
-        "amount": session["amount_total"],
+        "amount": terms["amount"],
         "amount_capturable": 0,
         "amount_details": {"tip": {}},
         "amount_received": 0,
@@ -38,8 +38,8 @@ def make_payment_intent(session: JsonObject, data: JsonObject, method: str, now:
         "client_secret": f"{intent_id}_secret_{new_object_id('x')[2:]}",
         "confirmation_method": "automatic",
         "created": now,
-        "currency": session["currency"],
-        "customer": session["customer"],
+        "currency": terms["currency"],
+        "customer": terms["customer"],
         "livemode": False,
         "metadata": kept_metadata(data),
         "payment_method_options": {},

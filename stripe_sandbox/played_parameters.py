@@ -1,4 +1,4 @@
-"""Which parameters of a checkout the sandbox plays; Stripe takes more, and ignoring those silently would be a lie."""
+"""Which parameters the sandbox plays; Stripe takes more, and ignoring those silently would be a lie."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -35,6 +35,19 @@ SESSION_CREATE: _Played = {
     "subscription_data": _names("description metadata"),
 }
 SESSION_UPDATE: _Played = _names("expand metadata")
+REFUND_CREATE: _Played = _names("amount charge expand metadata payment_intent reason")
+DISPUTE_UPDATE: _Played = _names("expand metadata")
+_CANCELLATION = _names("comment feedback")
+SUBSCRIPTION_UPDATE: _Played = {
+    **_names("cancel_at_period_end default_payment_method expand metadata"),
+    "cancellation_details": _CANCELLATION,
+    "pause_collection": _names("behavior resumes_at"),
+}
+SUBSCRIPTION_CANCEL: _Played = {**_names("expand"), "cancellation_details": _CANCELLATION}
+_PAGING = "created ending_before expand limit starting_after"
+SUBSCRIPTION_LIST: _Played = _names(f"customer status {_PAGING}")
+INVOICE_LIST: _Played = _names(f"customer status subscription {_PAGING}")
+INVOICE_PAYMENT_LIST: _Played = {**_names(f"invoice status {_PAGING}"), "payment": _names("payment_intent type")}
 
 
 def check_played(parameters: JsonObject, played: _Played, place: str = "") -> None:
@@ -47,4 +60,6 @@ def check_played(parameters: JsonObject, played: _Played, place: str = "") -> No
         if below is None:
             continue
         for index, part in enumerate(value if isinstance(value, list) else [value]):
-            check_played(part, below, f"{path}[{index}]" if isinstance(value, list) else path)
+            # An empty text in the place of an object takes it away.
+            if isinstance(part, dict):
+                check_played(part, below, f"{path}[{index}]" if isinstance(value, list) else path)

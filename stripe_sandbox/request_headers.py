@@ -32,7 +32,11 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 def connected_account(headers: Mapping[str, str]) -> str:
     """Name the connected account that a call is for; empty for the platform's own."""
-    account = headers.get("stripe-account", "")
+    return account_named(headers.get("stripe-account", ""))
+
+
+def account_named(account: str) -> str:
+    """Give the id of a connected account, or refuse what cannot be one."""
     if account and not _ACCOUNT.fullmatch(account):
         raise StripeApiError(
             f"The provided key does not have access to account '{account[:60]}' (or that account does not exist). "

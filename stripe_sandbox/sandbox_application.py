@@ -14,15 +14,22 @@ from stripe_sandbox.catalog_operations import catalog_routes
 from stripe_sandbox.checkout_page import CheckoutPage
 from stripe_sandbox.configuration import SandboxConfig
 from stripe_sandbox.control_routes import Controls
+from stripe_sandbox.dispute_operations import dispute_routes
 from stripe_sandbox.endpoint_operations import endpoint_routes
 from stripe_sandbox.event_operations import event_routes
+from stripe_sandbox.foreign_controls import ForeignControls
+from stripe_sandbox.invoice_operations import invoice_routes
+from stripe_sandbox.money_controls import MoneyControls
 from stripe_sandbox.old_records import OldRecords
 from stripe_sandbox.overview_page import OverviewPage
 from stripe_sandbox.page_templates import missing_page
 from stripe_sandbox.parameter_types import parameter_adapter
-from stripe_sandbox.payment_flow import expire_due
 from stripe_sandbox.payment_operations import payment_routes
+from stripe_sandbox.refund_operations import refund_routes
 from stripe_sandbox.session_operations import session_routes
+from stripe_sandbox.subscription_controls import SubscriptionControls
+from stripe_sandbox.subscription_operations import subscription_routes
+from stripe_sandbox.timetable import do_due, next_time
 from stripe_sandbox.wake_loop import run_wake_loop
 from stripe_sandbox.webhook_sender import WebhookSender
 
@@ -38,23 +45,30 @@ def create_app(config: SandboxConfig) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await sender.start()
-        expiry = asyncio.create_task(run_wake_loop(account.expiries_due, lambda: _background(account, old_records)))
+        background = asyncio.create_task(run_wake_loop(account.work_due, lambda: _background(account, old_records)))
         try:
             yield
         finally:
-            expiry.cancel()
-            await asyncio.gather(expiry, return_exceptions=True)
+            background.cancel()
+            await asyncio.gather(background, return_exceptions=True)
             await sender.stop()
             account.ledger.close()
 
     routes = [
         *session_routes(gate),
         *payment_routes(gate),
+        *refund_routes(gate),
+        *dispute_routes(gate),
+        *subscription_routes(gate),
+        *invoice_routes(gate),
         *catalog_routes(gate),
         *event_routes(gate),
         *endpoint_routes(gate),
         gate.unknown_route("/v1/{path:path}"),
         gate.unknown_route("/v2/{path:path}"),
+        *ForeignControls(account).routes(),
+        *MoneyControls(account).routes(),
+        *SubscriptionControls(account).routes(),
         *Controls(account).routes(),
         *CheckoutPage(account, sender).routes(),
         *OverviewPage(account).routes(),
@@ -82,11 +96,11 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 def _background(account: SandboxAccount, old_records: OldRecords) -> float:
-    """Expire what is due, forget what is old, and tell in how many seconds there is more to do."""
-    upcoming = account.ledger.next_expiry()
+    """Do what is due, forget what is old, and tell in how many seconds there is more to do."""
+    upcoming = next_time(account)
     if upcoming is not None and upcoming <= account.clock.seconds():
         with account.ledger.transaction():
-            expire_due(account)
-        upcoming = account.ledger.next_expiry()
+            do_due(account)
+        upcoming = next_time(account)
     later = old_records.forget()
     return later if upcoming is None else min(later, upcoming - account.clock.now())

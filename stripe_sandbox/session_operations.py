@@ -7,12 +7,12 @@ from stripe_sandbox.api_gate import ApiGate, Call
 from stripe_sandbox.expansion import expanded
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.ledger import Condition
-from stripe_sandbox.line_items import keep_line_items, line_item_list, line_items_of, make_line_items
+from stripe_sandbox.line_items import line_item_list, line_items_of, make_line_items
 from stripe_sandbox.object_pages import list_page, slice_page
-from stripe_sandbox.payment_flow import PLAN, current_session, expire, expire_due
+from stripe_sandbox.payment_flow import current_session, expire, expire_due, keep_session
 from stripe_sandbox.played_parameters import SESSION_CREATE, SESSION_UPDATE, check_played
 from stripe_sandbox.session_object import KIND, make_session, shown_session
-from stripe_sandbox.session_rules import check_metadata, check_session, check_total
+from stripe_sandbox.session_rules import check_session, check_total, merged_metadata
 
 _FILTERS = ("customer", "payment_intent", "status", "subscription")
 
@@ -42,11 +42,8 @@ def create_session(call: Call) -> JsonObject:
     items = make_line_items(account.ledger, parameters, now)
     check_total(items, parameters["mode"])
     session = make_session(parameters, items, customer, now)
-    account.ledger.put(session)
-    keep_line_items(account.ledger, session["id"], items)
-    plan = {name: parameters.get(name) or {} for name in ("payment_intent_data", "subscription_data")}
-    account.ledger.put({"id": session["id"], "payment_intent": None, **plan}, PLAN)
-    account.expiries_due.set()
+    keep_session(account, session, items, parameters)
+    account.work_due.set()
     return shown(call, session)
 
 
@@ -72,13 +69,7 @@ def update_session(call: Call) -> JsonObject:
     """Change metadata: an empty value takes a key away."""
     check_played(call.parameters, SESSION_UPDATE)
     session = current_session(call.account, call.object_id)
-    given = call.parameters.get("metadata")
-    if given == "":
-        session["metadata"] = {}
-    elif given:
-        merged = {**session["metadata"], **given}
-        session["metadata"] = {key: value for key, value in merged.items() if value}
-        check_metadata(session["metadata"], "metadata")
+    session["metadata"] = merged_metadata(session["metadata"], call.parameters.get("metadata"))
     call.account.ledger.put(session)
     return shown(call, session)
 

@@ -63,6 +63,16 @@ def kept_metadata(parameters: JsonObject) -> JsonObject:
     return {key: value for key, value in (parameters.get("metadata") or {}).items() if value}
 
 
+def merged_metadata(kept: JsonObject, given: JsonObject | str | None) -> JsonObject:
+    """Change metadata as Stripe does: an empty value takes a key away, an empty text all of them."""
+    if given is None:
+        return kept
+    merged = {**kept, **given} if isinstance(given, dict) else {}
+    metadata = {key: value for key, value in merged.items() if value}
+    check_metadata(metadata, "metadata")
+    return metadata
+
+
 def check_length(parameters: JsonObject, name: str, longest: int) -> None:
     """Refuse a text that is too long."""
     if len(parameters.get(name) or "") > longest:

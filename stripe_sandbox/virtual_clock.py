@@ -26,7 +26,7 @@ class VirtualClock:
         """Give the time as Stripe writes it."""
         return int(self.now())
 
-    def advance(self, seconds: float) -> None:
-        """Move forward, inside the caller's transaction."""
-        self._offset += seconds
+    def put_forward(self, offset: float) -> None:
+        """Stand so many seconds before the real time from now on, inside the caller's transaction."""
+        self._offset = offset
         self._ledger.keep_setting("clock_offset_seconds", repr(self._offset))

@@ -37,10 +37,10 @@ def postgres_servers() -> Iterator[PostgresServers]:
         yield PostgresServers(stack)
 
 
-@pytest.fixture
-def postgres(postgres_servers: PostgresServers) -> PostgresServer:
-    """Give the newest PostgreSQL, which a test must leave running."""
-    return postgres_servers.of("18")
+@pytest.fixture(params=[name for name in DATABASES if name.startswith("postgresql-")])
+def postgres(request: pytest.FixtureRequest, postgres_servers: PostgresServers) -> PostgresServer:
+    """Give a PostgreSQL, which a test must leave running."""
+    return postgres_servers.of(str(request.param).partition("-")[2])
 
 
 @pytest.fixture(params=DATABASES)

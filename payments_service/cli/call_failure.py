@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from payments_service.cli.call_target import CallTarget
@@ -28,7 +28,6 @@ class _Answer:
 
     reason: str = ""
     violations: list[tuple[str, str]] = field(default_factory=list)
-    retry_seconds: float = 0.0
 
 
 def call_failure(error: grpc.RpcError, target: CallTarget, seconds: float) -> CallFailedError:
@@ -37,7 +36,7 @@ def call_failure(error: grpc.RpcError, target: CallTarget, seconds: float) -> Ca
     details = clean(error.details() or "")
     answer = _answer(error)
     sentence = _refusal(details, answer) if answer.reason else _silence(code, details, target, seconds)
-    return CallFailedError(sentence, status=code.name, reason=answer.reason, retry_seconds=str(answer.retry_seconds))
+    return CallFailedError(sentence, status=code.name, reason=answer.reason)
 
 
 def _refusal(details: str, answer: _Answer) -> str:
@@ -67,21 +66,19 @@ def _silence(code: grpc.StatusCode, details: str, target: CallTarget, seconds: f
 
 
 def _answer(error: grpc.RpcError) -> _Answer:
-    reason, violations, retry_seconds = "", [], 0.0
+    reason, violations = "", []
     for detail in _details(error):
         match detail:
             case ErrorInfo():
                 reason = clean(detail.reason)
             case BadRequest():
                 violations = [(clean(v.field), clean(v.description)) for v in detail.field_violations]
-            case RetryInfo():
-                retry_seconds = detail.retry_delay.ToTimedelta().total_seconds()
             case _:
                 pass
-    return _Answer(reason, violations, retry_seconds)
+    return _Answer(reason, violations)
 
 
-def _details(error: grpc.RpcError) -> Iterator[ErrorInfo | BadRequest | RetryInfo]:
+def _details(error: grpc.RpcError) -> Iterator[ErrorInfo | BadRequest]:
     trailers: Any = error.trailing_metadata() or ()  # pairs, which the stubs do not know
     status = Status()
     try:
@@ -89,7 +86,7 @@ def _details(error: grpc.RpcError) -> Iterator[ErrorInfo | BadRequest | RetryInf
     except DecodeError:
         return
     for packed in status.details:
-        for kind in (ErrorInfo, BadRequest, RetryInfo):
+        for kind in (ErrorInfo, BadRequest):
             detail = kind()
             if packed.Unpack(detail):
                 yield detail

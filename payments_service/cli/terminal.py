@@ -3,7 +3,6 @@
 Whatever came from elsewhere is stripped of control characters first: a name must not steer a terminal.
 """
 
-import errno
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -118,15 +117,8 @@ def _cell(value: Text | str) -> Text:
     return value if isinstance(value, Text) else Text(clean(value))
 
 
-class _PlainConsole(Console):
-    """Takes a reader that has enough for what it is, an error of the pipe, and ends no process by itself."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError(errno.EPIPE, "the reader has gone")
-
-
 def _console(*, stderr: bool) -> Console:
-    console = _PlainConsole(stderr=stderr, highlight=False, emoji=False, markup=False)
+    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
     return console

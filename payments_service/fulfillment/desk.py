@@ -21,7 +21,7 @@ from payments_service.inbox.waker import Waker
 from payments_service.orders.order_message import order_message
 from payments_service.orders.order_parts import parts_of
 from payments_service.orders.states import FulfillmentState
-from payments_service.orders.transition import move_order
+from payments_service.orders.transition import Story, move_order
 from payments_service.retry_policy import RetryPolicy
 from payments_service.scope import Scope
 from payments_service.storage.database import Connection, Database
@@ -94,7 +94,7 @@ class FulfillmentDesk:
             now = self._clock()
             await reopen_fulfillment(tx, fulfillment_id, {"state": FulfillmentState.PENDING, "update_time": now})
             newest = (await list_all_fulfillments(tx, order.order_id))[0]
-            order = await move_order(tx, order, {"fulfillment_state": newest.state}, [], now)
+            order = await move_order(tx, order, {"fulfillment_state": newest.state}, Story(), now)
             line = TimelineRow(now, "operator", "asked for the fulfillment to be tried again", fulfillment_id)
             await add_timeline_row(tx, order.order_id, line)
             answer = await _shown(tx, order)

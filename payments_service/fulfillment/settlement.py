@@ -11,12 +11,12 @@ from typing import Any
 from payments_service.errors import PaymentsError
 from payments_service.fulfillment.outcome import Outcome
 from payments_service.orders.order_facts import facts_from_json
+from payments_service.orders.order_parts import OrderBooks, read_books
 from payments_service.orders.revocation import apply_standing
-from payments_service.orders.transition import Occurrence, move_order
+from payments_service.orders.transition import Occurrence, Story, move_order
 from payments_service.storage.database import Connection
 from payments_service.storage.fulfillment_rows import (
     FulfillmentRow,
-    list_all_fulfillments,
     make_due,
     settle_fulfillment,
 )
@@ -40,12 +40,13 @@ async def settle(
 ) -> Settled:
     """Settle an attempt; the order is locked, and `fulfillment` is as it was claimed or locked."""
     await _write(tx, fulfillment, outcome, now)
-    due = await _revoke_after(tx, order, fulfillment)
-    standing = await apply_standing(tx, order, facts_from_json(order.facts), now)
-    newest = (await list_all_fulfillments(tx, order.order_id))[0]
+    books = await read_books(tx, order.order_id)
+    due = await _revoke_after(tx, books, fulfillment)
+    standing = await apply_standing(tx, order.order_id, books, facts_from_json(order.facts), now)
     told = [] if outcome.occurrence is None else [Occurrence(outcome.occurrence, fulfillment.fulfillment_id)]
-    changes = {"fulfillment_state": newest.state}
-    moved = await move_order(tx, order, changes, [*told, *standing.occurrences], now)
+    changes = {"fulfillment_state": standing.books.payments[0].state}
+    story = Story([*told, *standing.occurrences], standing.books.parts)
+    moved = await move_order(tx, order, changes, story, now)
     return Settled(moved, (*due, *standing.due_fulfillment_ids))
 
 
@@ -60,10 +61,9 @@ async def _write(tx: Connection, fulfillment: FulfillmentRow, outcome: Outcome, 
         raise AttemptLostError("The fulfillment was claimed anew.", fulfillment_id=fulfillment.fulfillment_id)
 
 
-async def _revoke_after(tx: Connection, order: OrderRow, fulfillment: FulfillmentRow) -> list[str]:
+async def _revoke_after(tx: Connection, books: OrderBooks, fulfillment: FulfillmentRow) -> list[str]:
     """Go on with a revocation that came due while the attempt was running."""
-    rows = await list_all_fulfillments(tx, order.order_id)
-    present = next(row for row in rows if row.fulfillment_id == fulfillment.fulfillment_id)
+    present = next(row for row in books.payments if row.fulfillment_id == fulfillment.fulfillment_id)
     if not present.revoke_due or fulfillment.revoke_due:
         return []
     await make_due(tx, fulfillment.fulfillment_id, {})

@@ -78,5 +78,7 @@ async def refresh_entitlement(
         await change_entitlement(tx, order_id, {"revoke_time": held.revoke_time or now})
         return
     span = span_of(fulfilled, facts, held.grace_days)
+    if (span, None) == (Span(held.expire_time, held.access_end_time), held.revoke_time):
+        return
     values = {"expire_time": span.expire_time, "access_end_time": span.access_end_time, "revoke_time": None}
     await change_entitlement(tx, order_id, values)

@@ -6,6 +6,7 @@ Webhook, API reply and reconciler come through here alike, in any order and any 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 from payments_service.orders.facts_join import Happening, happened, join
@@ -17,13 +18,14 @@ from payments_service.orders.order_facts import (
     order_payment_state,
     order_subscription_state,
 )
-from payments_service.orders.owing import learn, owe, payments_of, session_source
+from payments_service.orders.order_parts import OrderBooks
+from payments_service.orders.owing import Payment, learn, owe, payments_of, session_source
 from payments_service.orders.refund_facts import observe_refund
 from payments_service.orders.refund_fold import RefundChange, payment_of, write_refund
 from payments_service.orders.revocation import apply_standing
-from payments_service.orders.states import FulfillmentState, PaymentState, RefundState, StripeEventState
+from payments_service.orders.states import FulfillmentState, PaymentState, StripeEventState
 from payments_service.orders.stripe_json import instant, named_id
-from payments_service.orders.transition import Occurrence, move_order
+from payments_service.orders.transition import Occurrence, Story, move_order
 from payments_service.storage.database import Connection
 from payments_service.storage.fulfillment_rows import FulfillmentRow, list_all_fulfillments
 from payments_service.storage.inbox_rows import release_deferred
@@ -52,23 +54,20 @@ async def fold_session(
 async def fold(tx: Connection, order: OrderRow, seen: Sequence[Observation], now: datetime) -> Folded:
     """Join what was seen into the locked order; raises StaleReadingError where a reading must be repeated."""
     known = facts_from_json(order.facts)
-    facts = known
-    for observation in seen:
-        facts = join(facts, observation)
+    facts = reduce(join, seen, known)
     session = next((one.session for one in seen if isinstance(one, SessionSeen)), None)
     session_id = named_id(session) or order.checkout_session_id or ""
-    owed = await _owe(tx, order, facts, session_id, now)
-    rows = await list_all_fulfillments(tx, order.order_id)
-    refunds = [
-        await write_refund(tx, order, rows, observe_refund(one.refund), now)
-        for one in seen
-        if isinstance(one, RefundSeen)
-    ]
-    written = [change for change in refunds if change is not None]
+    before = await list_all_fulfillments(tx, order.order_id)
+    owed = await _owe(tx, order, before, list(payments_of(order, facts, session_id)), now)
+    payments = await list_all_fulfillments(tx, order.order_id) if owed.changed else before
+    written = await _write_refunds(tx, order, payments, seen, now)
     opened = session is not None and (order.checkout_session_id != session_id or order.payment_state in NEVER_OPENED)
     if facts == known and not owed.changed and not written and not opened:
         return Folded(order, changed=False)
-    return await _move(tx, order, _Step(known, facts, session, session_id, rows, owed.fulfillment_ids, written), now)
+    # A refund names a payment: where none was known before, there is none to read.
+    refunds = await list_refunds(tx, order.order_id) if before or order.payment_intent_id or written else []
+    step = _Step(known, facts, session, session_id, OrderBooks(payments, refunds), owed.fulfillment_ids, written)
+    return await _move(tx, order, step, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +82,19 @@ class _Step:
     facts: OrderFacts
     session: Mapping[str, Any] | None
     session_id: str
-    rows: Sequence[FulfillmentRow]
+    books: OrderBooks
     owed: tuple[str, ...]
     refunds: Sequence[RefundChange]
 
 
-async def _owe(tx: Connection, order: OrderRow, facts: OrderFacts, session_id: str, now: datetime) -> _Owed:
+async def _owe(
+    tx: Connection, order: OrderRow, known: Sequence[FulfillmentRow], payments: Sequence[Payment], now: datetime
+) -> _Owed:
     """Owe what is new, and add what was learned of payments that are known."""
-    rows = {row.source_id: row for row in await list_all_fulfillments(tx, order.order_id)}
+    rows = {row.source_id: row for row in known}
     owed: list[str] = []
     learned = False
-    for payment in payments_of(order, facts, session_id):
+    for payment in payments:
         if payment.source_id in rows:
             learned = await learn(tx, rows[payment.source_id], payment) or learned
         elif fulfillment_id := await owe(tx, order, payment, now):
@@ -101,12 +102,20 @@ async def _owe(tx: Connection, order: OrderRow, facts: OrderFacts, session_id: s
     return _Owed(tuple(owed), bool(owed) or learned)
 
 
+async def _write_refunds(
+    tx: Connection, order: OrderRow, payments: Sequence[FulfillmentRow], seen: Sequence[Observation], now: datetime
+) -> list[RefundChange]:
+    told = [observe_refund(one.refund) for one in seen if isinstance(one, RefundSeen)]
+    written = [await write_refund(tx, order, payments, refund, now) for refund in told]
+    return [change for change in written if change is not None]
+
+
 async def _move(tx: Connection, order: OrderRow, step: _Step, now: datetime) -> Folded:
     await _release(tx, step)
-    standing = await apply_standing(tx, order, step.facts, now)
+    standing = await apply_standing(tx, order.order_id, step.books, step.facts, now)
     source = session_source(order, step.facts, step.session_id)
     occurrences = [
-        *(_occurrence(happening, step.rows) for happening in happened(step.known, step.facts, source)),
+        *(_occurrence(happening, step.books.payments) for happening in happened(step.known, step.facts, source)),
         *(
             Occurrence(kind, change.after.fulfillment_id or "", change.after)
             for change in step.refunds
@@ -114,8 +123,8 @@ async def _move(tx: Connection, order: OrderRow, step: _Step, now: datetime) -> 
         ),
         *standing.occurrences,
     ]
-    changes = await _columns(tx, order, step)
-    moved = await move_order(tx, order, changes, occurrences, now)
+    changes = _columns(order, step, standing.books)
+    moved = await move_order(tx, order, changes, Story(occurrences, standing.books.parts), now)
     return Folded(moved, changed=True, due_fulfillment_ids=(*step.owed, *standing.due_fulfillment_ids))
 
 
@@ -135,24 +144,20 @@ async def _release(tx: Connection, step: _Step) -> None:
         await release_deferred(tx, StripeEventState.DEFERRED, payment_intent_id=payment_intent_id)
 
 
-async def _columns(tx: Connection, order: OrderRow, step: _Step) -> dict[str, Any]:
-    facts = step.facts
-    rows = await list_all_fulfillments(tx, order.order_id)
-    refunded = sum(
-        row.amount_minor_units for row in await list_refunds(tx, order.order_id) if row.state == RefundState.SUCCEEDED
-    )
-    paid = sum(row.amount_minor_units for row in rows) or facts.session.amount_total or 0
+def _columns(order: OrderRow, step: _Step, books: OrderBooks) -> dict[str, Any]:
+    facts, payments = step.facts, books.payments
+    paid = sum(row.amount_minor_units for row in payments) or facts.session.amount_total or 0
     first = min(facts.invoices.values(), key=lambda invoice: invoice.period_end, default=None)
     total = facts.session.amount_total if facts.session.amount_total is not None else first and first.amount_paid
     return {
         "facts": facts_to_json(facts),
-        "payment_state": order_payment_state(facts, paid, refunded),
-        "fulfillment_state": rows[0].state if rows else FulfillmentState.UNSPECIFIED,
+        "payment_state": order_payment_state(facts, paid, books.refunded),
+        "fulfillment_state": payments[0].state if payments else FulfillmentState.UNSPECIFIED,
         "subscription_state": order_subscription_state(facts),
         "cancel_at_period_end": facts.subscription.cancel_at_period_end and not facts.subscription.ended,
         "current_period_end": _period_end(facts),
         "total_minor_units": total,
-        "refunded_minor_units": refunded,
+        "refunded_minor_units": books.refunded,
         "currency_code": facts.session.currency or (first.currency if first else "") or None,
         "payment_intent_id": facts.session.payment_intent_id or (first and first.payment_intent_id) or None,
         "subscription_id": _subscription_id(facts) or None,

@@ -3,9 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from payments_service.orders.states import RefundState
 from payments_service.storage.database import Connection
-from payments_service.storage.fulfillment_rows import SHOWN, FulfillmentRow, count_of_order, list_shown
-from payments_service.storage.refund_rows import RefundRow, list_shown_refunds
+from payments_service.storage.fulfillment_rows import (
+    SHOWN,
+    FulfillmentRow,
+    count_of_order,
+    list_all_fulfillments,
+    list_shown,
+)
+from payments_service.storage.refund_rows import SHOWN_REFUNDS, RefundRow, list_refunds, list_shown_refunds
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +22,32 @@ class OrderParts:
     fulfillments: Sequence[FulfillmentRow] = ()
     fulfillment_count: int = 0
     refunds: Sequence[RefundRow] = ()
+
+
+NO_PARTS = OrderParts()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBooks:
+    """All payments and refunds of a locked order, newest first: read once a transaction, handed from step to step."""
+
+    payments: Sequence[FulfillmentRow] = ()
+    refunds: Sequence[RefundRow] = ()
+
+    @property
+    def parts(self) -> OrderParts:
+        """What the order carries with it."""
+        return OrderParts(self.payments[:SHOWN], len(self.payments), self.refunds[:SHOWN_REFUNDS])
+
+    @property
+    def refunded(self) -> int:
+        """Sum the refunds that have succeeded, in minor units."""
+        return sum(row.amount_minor_units for row in self.refunds if row.state == RefundState.SUCCEEDED)
+
+
+async def read_books(tx: Connection, order_id: str) -> OrderBooks:
+    """Read the books of an order that this transaction has locked."""
+    return OrderBooks(await list_all_fulfillments(tx, order_id), await list_refunds(tx, order_id))
 
 
 async def read_parts(reading: Connection, order_ids: list[str]) -> dict[str, OrderParts]:

@@ -4,13 +4,14 @@ Marking is all that happens here: a fulfiller does the work, and may need the ou
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
 from payments_service.orders.entitlement import fulfilled_rows, refresh_entitlement
 from payments_service.orders.order_facts import OrderFacts
+from payments_service.orders.order_parts import OrderBooks
 from payments_service.orders.standing import Step, next_step, refunded_by_fulfillment, stands
 from payments_service.orders.states import FulfillmentState, RefundState
 from payments_service.orders.transition import Occurrence
@@ -21,30 +22,35 @@ from payments_service.storage.fulfillment_rows import (
     make_due,
     mark_fulfillment,
 )
-from payments_service.storage.order_rows import OrderRow
-from payments_service.storage.refund_rows import list_refunds
 
 
 @dataclass(slots=True)
 class Standing:
-    """What was marked, and what is to be told of it."""
+    """What was marked, what is to be told of it, and the books after it."""
 
+    books: OrderBooks
     occurrences: list[Occurrence] = field(default_factory=list)
     due_fulfillment_ids: list[str] = field(default_factory=list)
 
 
-async def apply_standing(tx: Connection, order: OrderRow, facts: OrderFacts, now: datetime) -> Standing:
+async def apply_standing(
+    tx: Connection, order_id: str, books: OrderBooks, facts: OrderFacts, now: datetime
+) -> Standing:
     """Mark every fulfillment of the locked order whose payment stands otherwise than the fulfillment."""
-    rows = await list_all_fulfillments(tx, order.order_id)
-    refunded = await _refunded(tx, order.order_id)
-    standing = Standing()
-    for row in rows:
+    standing = Standing(books)
+    refunded = _refunded(books)
+    marked = False
+    for row in books.payments:
         back = refunded.get(row.fulfillment_id, 0)
+        step = next_step(row, standing=stands(row, facts, back), leased=_is_leased(row))
         if back != row.refunded_minor_units:
             await mark_fulfillment(tx, row.fulfillment_id, {"refunded_minor_units": back, "update_time": now})
-        await _mark(tx, row, next_step(row, standing=stands(row, facts, back), leased=_is_leased(row)), standing, now)
-    after = await list_all_fulfillments(tx, order.order_id)
-    await refresh_entitlement(tx, order.order_id, fulfilled_rows(after), facts, now)
+        await _mark(tx, row, step, standing, now)
+        marked = marked or back != row.refunded_minor_units or step is not Step.NONE
+    if marked:
+        standing.books = replace(books, payments=await list_all_fulfillments(tx, order_id))
+    if any(row.claim_epoch for row in books.payments):
+        await refresh_entitlement(tx, order_id, fulfilled_rows(standing.books.payments), facts, now)
     return standing
 
 
@@ -76,11 +82,9 @@ async def _keep(tx: Connection, row: FulfillmentRow, now: datetime) -> None:
         await mark_fulfillment(tx, row.fulfillment_id, called_off)
 
 
-async def _refunded(tx: Connection, order_id: str) -> Mapping[str, int]:
+def _refunded(books: OrderBooks) -> Mapping[str, int]:
     return refunded_by_fulfillment(
-        (row.fulfillment_id, row.amount_minor_units)
-        for row in await list_refunds(tx, order_id)
-        if row.state == RefundState.SUCCEEDED
+        (row.fulfillment_id, row.amount_minor_units) for row in books.refunds if row.state == RefundState.SUCCEEDED
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
 from payments_service.identifiers import new_id
 from payments_service.orders.order_message import fulfillment_message, order_message, refund_message, timestamp
-from payments_service.orders.order_parts import OrderParts, parts_of
+from payments_service.orders.order_parts import NO_PARTS, OrderParts
 from payments_service.storage.database import Connection
 from payments_service.storage.log_rows import OutboxEvent, append_events
 from payments_service.storage.order_rows import OrderRow, update_order
@@ -27,19 +27,23 @@ class Occurrence:
     refund: RefundRow | None = None
 
 
-async def move_order(
-    tx: Connection, order: OrderRow, changes: dict[str, Any], occurrences: Sequence[Occurrence], now: datetime
-) -> OrderRow:
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is to be told of a move: the occurrences in their order, and what the order carries with it then."""
+
+    occurrences: Sequence[Occurrence] = ()
+    parts: OrderParts = NO_PARTS
+
+
+async def move_order(tx: Connection, order: OrderRow, changes: dict[str, Any], story: Story, now: datetime) -> OrderRow:
     """Apply the changes, one version a event, and append the events; the order is locked."""
-    version = order.version + len(occurrences)
+    version = order.version + len(story.occurrences)
     moved = await update_order(tx, order.order_id, {**changes, "version": version, "update_time": now})
-    if occurrences:
-        parts = await parts_of(tx, order.order_id)
-        events = [
-            _event(moved, parts, occurrence, order.version + number, now)
-            for number, occurrence in enumerate(occurrences, 1)
-        ]
-        await append_events(tx, events)
+    events = [
+        _event(moved, story.parts, occurrence, order.version + number, now)
+        for number, occurrence in enumerate(story.occurrences, 1)
+    ]
+    await append_events(tx, events)
     return moved
 
 

@@ -1,9 +1,10 @@
-"""How many webhooks a second the bridge stores on SQLite in WAL with synchronous=FULL, and its p99 at 32 connections.
+"""How many webhooks a second the bridge stores durably, and its p99 at 32 connections: on SQLite unless it is told.
 
 A child process runs two bridges side by side: one stores, the other verifies and parses and answers. Everything else
 is the same: server, handler, log line, payloads. The load comes from this process by bare sockets, signed beforehand.
 
     python tests/benchmarks/webhook_rate.py [--events 10000] [--connections 32] [--rounds 5] [--profile]
+        [--database postgresql+asyncpg://...]
 """
 
 import argparse
@@ -66,11 +67,11 @@ class ParsingReceiver(Receiver):
         return Receipt(event.stripe_event_id, pending=True, deliveries=1, type=event.type)
 
 
-async def serve(folder: Path, ready: Connection, log: TextIO) -> None:
+async def serve(database_url: str, ready: Connection, log: TextIO) -> None:
     """Run both bridges until told to stop; their log is written and thrown away."""
     async with AsyncExitStack() as stack:
         configure_logs("json", log)
-        database = await stack.enter_async_context(open_database(f"sqlite+aiosqlite:///{folder}/payments.db"))
+        database = await stack.enter_async_context(open_database(database_url))
         await migrate(database)
         gateway = await stack.enter_async_context(open_gateway(StripeKey("sk_test_benchmark", "http://127.0.0.1:9")))
         receivers = [ParsingReceiver(database, now), await stack.enter_async_context(open_receiver(database, now))]
@@ -88,13 +89,13 @@ async def serve(folder: Path, ready: Connection, log: TextIO) -> None:
         await asyncio.to_thread(ready.recv)
 
 
-def run_child(folder: Path, ready: Connection, *, profiled: bool) -> None:
+def run_child(database_url: str, ready: Connection, *, profiled: bool) -> None:
     """Be the child process."""
     profile = cProfile.Profile()
     if profiled:
         profile.enable()
     with Path("/dev/null").open("w") as log:
-        asyncio.run(serve(folder, ready, log))
+        asyncio.run(serve(database_url, ready, log))
     if profiled:
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(40)
@@ -183,11 +184,13 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--database", default="")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     with tempfile.TemporaryDirectory() as folder:
-        child = context.Process(target=run_child, args=(Path(folder), there), kwargs={"profiled": options.profile})
+        database_url = options.database or f"sqlite+aiosqlite:///{folder}/payments.db"
+        child = context.Process(target=run_child, args=(database_url, there), kwargs={"profiled": options.profile})
         child.start()
         urls = here.recv()
         rounds: list[list[Measured]] = [[], []]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -43,9 +43,9 @@ class ExampleProcess:
         return self._process.returncode
 
     def kill(self) -> None:
-        """End it without asking, if it still runs."""
-        if self._process.returncode is None:
-            self._process.kill()
+        """End it and all that it has started without asking."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 @asynccontextmanager
@@ -59,6 +59,7 @@ async def running(
         env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     example = ExampleProcess(process)
     try:

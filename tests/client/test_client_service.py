@@ -16,19 +16,28 @@ from payments_client import (
     EventFilter,
     EventType,
     FulfillmentState,
+    Interval,
     InvalidRequestError,
     LineItem,
+    Mode,
     Money,
+    NotASubscriptionError,
+    NothingToRefundError,
     PaymentsClient,
     PaymentState,
     Purchase,
+    Recurrence,
+    RefundExceedsPaymentError,
+    RefundReason,
     RequestIdReusedError,
     Start,
+    SubscriptionState,
 )
 
 from .cutting_proxy import open_proxy
 
 PATIENCE = 30.0
+REQUEST = "6a4f6c1e-7f5d-4a52-9a44-5a2d1b7f0c11"
 SQL = Course("intro-to-sql")
 ITEM = LineItem("Intro to SQL", Money("EUR", 4900))
 
@@ -124,6 +133,56 @@ async def test_a_paid_checkout_cannot_be_expired(shop: Shop, client: AsyncPaymen
     order_id = await sell(client, shop)
     with pytest.raises(CheckoutNotOpenError):
         await client.expire_checkout(order_id)
+
+
+async def test_a_return_page_waits_for_what_was_paid(shop: Shop, client: AsyncPaymentsClient) -> None:
+    checkout = await client.create_checkout(organization_id="org_1", user_id="user_1", purchase=SQL, line_items=[ITEM])
+    session_id = checkout.order.checkout_session_id
+    early = await client.wait_order(checkout_session_id=session_id, max_wait=0.3)
+    waiting = asyncio.create_task(client.wait_order(checkout.order.order_id, max_wait=20))
+    await pay(shop, session_id)
+    ended = await waiting
+
+    assert (early.settled, early.order.payment_state) == (False, PaymentState.OPEN)
+    assert ended.settled
+    assert ended.order.fulfillment_state is FulfillmentState.FULFILLED
+
+
+async def test_money_is_given_back_in_parts_and_never_more_than_was_paid(
+    shop: Shop, client: AsyncPaymentsClient
+) -> None:
+    order_id = await sell(client, shop)
+    await client.wait_order(order_id)
+    part = await client.refund_order(
+        order_id, amount=Money("EUR", 900), reason=RefundReason.REQUESTED_BY_CUSTOMER, request_id=REQUEST
+    )
+    again = await client.refund_order(
+        order_id, amount=Money("EUR", 900), reason=RefundReason.REQUESTED_BY_CUSTOMER, request_id=REQUEST
+    )
+    with pytest.raises(RefundExceedsPaymentError):
+        await client.refund_order(order_id, amount=Money("EUR", 4001))
+    rest = await client.refund_order(order_id)
+    with pytest.raises(NothingToRefundError):
+        await client.refund_order(order_id)
+
+    assert (part.refund.amount, rest.refund.amount) == (Money("EUR", 900), Money("EUR", 4000))
+    assert again.refund.refund_id == part.refund.refund_id
+    with pytest.raises(NotASubscriptionError):
+        await client.cancel_subscription(order_id, at_period_end=False)
+
+
+async def test_a_subscription_is_sold_and_cancelled(shop: Shop, client: AsyncPaymentsClient) -> None:
+    monthly = LineItem("SQL club", Money("EUR", 1500), recurrence=Recurrence(Interval.MONTH))
+    checkout = await client.create_checkout(
+        organization_id="org_1", user_id="user_1", purchase=SQL, line_items=[monthly]
+    )
+    await pay(shop, checkout.order.checkout_session_id)
+    paid = (await client.wait_order(checkout.order.order_id)).order
+    later = await client.cancel_subscription(paid.order_id, at_period_end=True)
+
+    assert (paid.mode, paid.subscription_state) == (Mode.SUBSCRIPTION, SubscriptionState.ACTIVE)
+    assert later.cancel_at_period_end
+    assert later.current_period_end is not None
 
 
 async def test_a_blocking_backend_does_all_the_same(shop: Shop) -> None:

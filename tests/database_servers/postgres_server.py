@@ -52,7 +52,7 @@ class PostgresServer:
 
     def __init__(self, programs: Path, folder: Path) -> None:
         """Take a cluster that initdb has made."""
-        self._programs = programs
+        self.programs = programs
         self._data = folder / "data"
         self._port = 0
         self._keeper: subprocess.Popen[str] | None = None
@@ -134,7 +134,7 @@ class PostgresServer:
 
     def _try_to_start(self) -> bool:
         self._keeper = subprocess.Popen(
-            ["sh", "-c", KEEPER, "keeper", self._programs, self._data],
+            ["sh", "-c", KEEPER, "keeper", self.programs, self._data],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -189,15 +189,15 @@ async def open_scene(
         head = await tailer.open()
         sequencer = Sequencer(database, tailer.hint)
         streams = FulfillmentStreams(database, tailer, lambda: datetime.now(UTC), limits=limits)
-        await stack.enter_async_context(_running(tailer.run()))
+        await stack.enter_async_context(running(tailer.run()))
         for _ in range(sequencers - 1):
-            await stack.enter_async_context(_running(Sequencer(database, tailer.hint).run()))
-        await stack.enter_async_context(_running(sequencer.run()))
+            await stack.enter_async_context(running(Sequencer(database, tailer.hint).run()))
+        await stack.enter_async_context(running(sequencer.run()))
         yield Scene(database, tailer, sequencer, streams, made=head.position)
 
 
 @asynccontextmanager
-async def _running(work: Any) -> AsyncIterator[None]:  # noqa: ANN401
+async def running(work: Any) -> AsyncIterator[None]:  # noqa: ANN401
     task = asyncio.create_task(work)
     try:
         yield

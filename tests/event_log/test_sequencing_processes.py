@@ -122,6 +122,17 @@ async def test_processes_that_are_killed_anywhere_lose_nothing_and_leave_no_gap(
         assert max(one.get(order_id, 0) for one in told) <= order.version
 
 
+async def test_an_order_that_processes_move_in_turn_keeps_its_order_however_late_it_is_sequenced(
+    database: Database, url: str
+) -> None:
+    async with open_database(url, pool_size=1) as one, open_database(url, pool_size=1) as other:
+        for process in (one, other, one, other):
+            await process.run(lambda tx: move(tx, "ord_1"))
+    await Sequencer(database, lambda: None).drain()
+
+    assert await read_versions(database) == {"ord_1": [1, 2, 3, 4]}
+
+
 async def test_a_sequencer_that_is_killed_before_its_commit_holds_nobody_up_and_leaves_no_gap(
     database: Database, url: str
 ) -> None:

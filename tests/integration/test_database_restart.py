@@ -10,7 +10,6 @@ from itertools import count
 from typing import Any
 
 import pytest
-from database_servers.postgres_binaries import find_programs
 from database_servers.postgres_server import PostgresServer, running_postgres
 from event_log.log_scene import Scene, ids, open_scene, staged
 from sqlalchemy import select
@@ -29,12 +28,11 @@ SENDERS = 6
 ORDERS = 4
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    programs = find_programs("18")
-    assert programs is not None
-    with running_postgres(programs, durable=True) as running:
-        yield running
+@pytest.fixture
+def server(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """Give a server that a test may let die."""
+    with running_postgres(postgres.programs, durable=True) as mortal:
+        yield mortal
 
 
 class Load:

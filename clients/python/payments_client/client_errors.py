@@ -206,6 +206,13 @@ class GenerationMismatchError(FailedPreconditionError):
     advice = "Report on the generation that the newest FULFILLMENT_REQUESTED names."
 
 
+class MemberReplacedError(FailedPreconditionError):
+    """Raised when another session of this member of a subscriber was opened: two replicas have one name."""
+
+    reasons = ("MEMBER_REPLACED",)
+    advice = "Give each replica a member_id of its own."
+
+
 class StripeError(PaymentsError):
     """Raised when Stripe did not do what was asked."""
 
@@ -273,7 +280,10 @@ class CursorExpiredError(PaymentsError):
     """Raised when a cursor points before what is kept: events were missed, so nothing goes on silently."""
 
     reasons = ("CURSOR_EXPIRED",)
-    advice = "Read the state anew with list_orders, then stream after `earliest_cursor` or from Start.EARLIEST."
+    advice = (
+        "Read the state anew with list_orders, then stream after `earliest_cursor` or from Start.EARLIEST; "
+        "a durable subscriber is moved by subscribers.seek."
+    )
 
     @property
     def earliest_cursor(self) -> bytes:

@@ -179,7 +179,8 @@ async def handed_over(service: RpcService) -> pb.CompleteFulfillmentRequest:
 async def test_a_call_under_way_is_answered_while_new_ones_are_refused(service: RpcService) -> None:
     report = await handed_over(service)
     async with open_draining(service) as server:
-        async with service.stages.database.transaction():  # whoever writes has to wait
+        async with service.stages.database.transaction() as tx:  # whoever moves an order has to wait
+            await tx.execute(select(orders.c.order_id).with_for_update())
             slow = server.payments.CompleteFulfillment(report, metadata=bearer(SHOP))
             await server.operations.GetStatus(ops.GetStatusRequest(), metadata=bearer(OPERATOR))
 
