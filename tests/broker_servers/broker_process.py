@@ -1,4 +1,4 @@
-"""A broker of a test's own on loopback: it can be killed, stopped for a while, started again, and forgets nothing else."""
+"""A broker of a test's own on loopback: it can be killed, frozen for a while, wiped, and started again."""
 
 import asyncio
 import os
@@ -52,8 +52,15 @@ class BrokerProcess:
 
     async def start(self) -> None:
         """Start, or start again on the same port; returns when it serves."""
+        self._process = self._started()
+        async with asyncio.timeout(PATIENCE):
+            while not await self._kind.answers(self.port):
+                assert self._process.poll() is None, (self._folder / "log").read_text()[-2000:]
+                await asyncio.sleep(0.05)
+
+    def _started(self) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self._kind.command(self._folder, self.port),
                 env=self._kind.variables(self._folder, self.port),
                 cwd=self._folder,
@@ -62,10 +69,6 @@ class BrokerProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        async with asyncio.timeout(PATIENCE):
-            while not await self._kind.answers(self.port):
-                assert self._process.poll() is None, (self._folder / "log").read_text()[-2000:]
-                await asyncio.sleep(0.05)
 
     def kill(self) -> None:
         """End it and all that it started, without a word."""

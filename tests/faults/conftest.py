@@ -1,9 +1,12 @@
-"""Servers of the fault tests: a PostgreSQL that may be killed, and brokers."""
+"""The service as separate processes, for the tests of a file to break in turn; each leaves everything running."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from broker_servers.broker_process import BrokerProcess, running_broker
 from broker_servers.rabbitmq import RabbitMq, require_rabbitmq
 from broker_servers.valkey import Valkey
@@ -12,6 +15,19 @@ from database_servers.postgres_server import PostgresServer, running_postgres
 
 from .installation import Installation, open_installation
 from .shoppers import Shoppers
+
+KILLS = int(os.environ.get("PAYMENTS_TEST_KILLS", "10"))
+"""`make test-faults` and `make test-long` ask for more."""
+
+
+@dataclass
+class Scene:
+    """All that a test may break."""
+
+    server: PostgresServer
+    broker: BrokerProcess
+    installation: Installation
+    shoppers: Shoppers
 
 
 @pytest.fixture(scope="package")
@@ -23,32 +39,26 @@ def server() -> Iterator[PostgresServer]:
         yield running
 
 
-@pytest.fixture
-async def stored_at(server: PostgresServer) -> AsyncIterator[str]:
-    async with server.new_database() as url:
-        yield url
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """Give the service on PostgreSQL and Valkey, with two workers."""
+    folder = tmp_path_factory.mktemp("installation")
+    async with (
+        server.new_database() as url,
+        running_broker(Valkey()) as broker,
+        open_installation(folder, url, broker.url, "serve", "bridge", "worker", "worker-2") as installation,
+    ):
+        yield Scene(server, broker, installation, Shoppers(installation))
 
 
-@pytest.fixture
-async def valkey() -> AsyncIterator[BrokerProcess]:
-    async with running_broker(Valkey()) as broker:
-        yield broker
-
-
-@pytest.fixture
-async def rabbitmq() -> AsyncIterator[BrokerProcess]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rabbit_scene(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """Give the service on PostgreSQL and RabbitMQ."""
     require_rabbitmq()
-    async with running_broker(RabbitMq()) as broker:
-        yield broker
-
-
-@pytest.fixture
-async def installation(tmp_path: Path, stored_at: str, valkey: BrokerProcess) -> AsyncIterator[Installation]:
-    """Give the service as separate processes on PostgreSQL and Valkey."""
-    async with open_installation(tmp_path, stored_at, valkey.url, "serve", "bridge", "worker") as opened:
-        yield opened
-
-
-@pytest.fixture
-def shoppers(installation: Installation) -> Shoppers:
-    return Shoppers(installation)
+    folder: Path = tmp_path_factory.mktemp("installation")
+    async with (
+        server.new_database() as url,
+        running_broker(RabbitMq()) as broker,
+        open_installation(folder, url, broker.url, "serve", "bridge", "worker") as installation,
+    ):
+        yield Scene(server, broker, installation, Shoppers(installation))

@@ -77,7 +77,7 @@ def watch_event(file: Path) -> None:
 
 
 def _commits_by_itself(connection: Any) -> bool:  # noqa: ANN401
-    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    return bool(connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT")
 
 
 def main() -> None:

@@ -122,6 +122,10 @@ class Installation:
         self.members["recorder"] = Member("recorder", command, dict(os.environ), self.folder)
         return self.members["recorder"]
 
+    def told(self) -> str:
+        """Give what the subscriber has written down so far."""
+        return self.history.read_text()
+
     def _environment(self, broker_url: str) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAYMENTS_")}
         bridge = f"127.0.0.1:{self.ports['bridge']}"
@@ -140,7 +144,7 @@ class Installation:
             "RECONCILE_INTERVAL": "2",
             "LOG_FORMAT": "json",
         }
-        return inherited | {f"PAYMENTS_{name}": value for name, value in ours.items()}
+        return inherited | {"PYTHONPATH": str(ROOT)} | {f"PAYMENTS_{name}": value for name, value in ours.items()}
 
 
 @asynccontextmanager

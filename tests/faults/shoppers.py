@@ -51,7 +51,7 @@ class Shoppers:
         began = time.monotonic()
         while True:
             seen = await gather(
-                self._installation.sandbox_url, self._installation.database_url, self._installation.history
+                self._installation.sandbox_url, self._installation.database_url, self._installation.told()
             )
             took = time.monotonic() - began
             if (is_settled(seen) and set(self.orders) <= set(seen.paid_orders)) or took > seconds:
@@ -61,7 +61,7 @@ class Shoppers:
     async def all_is_well(self, seconds: float = SETTLE_SECONDS) -> float:
         """Wait for the end of all work and have it judged; returns how long that took."""
         seen, took = await self.settled(seconds)
-        problems = verdict(seen)
+        problems = await verdict(seen, self._installation.sandbox_url)
         assert not problems, "\n".join([f"after {took:.1f} s:", *problems[:20]])
         assert is_settled(seen), f"after {took:.1f} s {seen.unsettled} rows still wait"
         assert len(seen.paid_orders) == len(self.orders)
@@ -82,7 +82,8 @@ class Shoppers:
             try:
                 return await call()
             except (grpc.aio.AioRpcError, aiohttp.ClientError, OSError) as error:
-                assert _may_be_repeated(error), error
+                if not _may_be_repeated(error):
+                    raise
                 self.refusals += 1
                 await asyncio.sleep(random.uniform(0.02, 0.2))  # noqa: S311
 

@@ -1,4 +1,4 @@
-"""Judges what happened: what the sandbox was paid, what it was answered, what is stored, and what a subscriber was sent.
+"""Judges what happened: what was paid, what Stripe was answered, what is stored, and what a subscriber was sent.
 
 It asks Stripe's stand-in by HTTP and the database by SQL, and knows nothing else of the service.
 """
@@ -7,7 +7,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -23,7 +22,7 @@ class Evidence:
     """All that is known at one moment."""
 
     paid_orders: list[str]
-    acknowledged: set[str]
+    stripe_events: list[str]
     inbox: set[str]
     fulfillments: list[Row]
     entitlements: list[str]
@@ -33,12 +32,11 @@ class Evidence:
     sessions_of: Counter[str] = field(default_factory=Counter)
 
 
-async def gather(sandbox_url: str, database_url: str, history: Path) -> Evidence:
-    """Ask both ends."""
+async def gather(sandbox_url: str, database_url: str, told: str) -> Evidence:
+    """Ask both ends; the subscriber has told its lines."""
     async with aiohttp.ClientSession(headers=HEADERS) as http:
         sessions = await _listed(http, f"{sandbox_url}/v1/checkout/sessions")
         events = await _listed(http, f"{sandbox_url}/v1/events")
-        acknowledged = {event["id"] for event in events if await _was_acknowledged(http, sandbox_url, event["id"])}
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -47,20 +45,27 @@ async def gather(sandbox_url: str, database_url: str, history: Path) -> Evidence
         await connection.close()
     return Evidence(
         paid_orders=[session["metadata"]["order_id"] for session in sessions if session["payment_status"] == "paid"],
-        acknowledged=acknowledged,
+        stripe_events=[event["id"] for event in events],
         inbox={row["stripe_event_id"] for row in rows["inbox"]},
         fulfillments=rows["fulfillments"],
         entitlements=[row["order_id"] for row in rows["entitlements"]],
         log=rows["log"],
-        history=[json.loads(line) for line in history.read_text().splitlines() if line.endswith("}")],
+        history=[json.loads(line) for line in told.splitlines() if line.endswith("}")],
         unsettled=sum(row["settle_time"] is None for row in rows["inbox"]) + len(rows["outbox"]),
         sessions_of=Counter(session["metadata"]["order_id"] for session in sessions),
     )
 
 
-def verdict(seen: Evidence) -> list[str]:
+async def verdict(seen: Evidence, sandbox_url: str) -> list[str]:
     """Name everything that is not as promised; empty is good."""
-    return [*_fulfilled_once(seen), *_stored(seen), *_sequenced(seen), *_delivered(seen)]
+    lost = [event_id for event_id in seen.stripe_events if event_id not in seen.inbox]
+    async with aiohttp.ClientSession() as http:
+        stored = [
+            f"{event_id} was acknowledged and is not stored"
+            for event_id in lost
+            if await _was_acknowledged(http, sandbox_url, event_id)
+        ]
+    return [*_fulfilled_once(seen), *stored, *_sequenced(seen), *_delivered(seen)]
 
 
 def is_settled(seen: Evidence) -> bool:
@@ -82,7 +87,8 @@ def _fulfilled_once(seen: Evidence) -> Iterator[str]:
     done = Counter(row["order_id"] for row in seen.fulfillments if row["state"] == FULFILLED)
     granted = Counter(seen.entitlements)
     told = Counter(
-        order_id for order_id, _ in {(e["order_id"], e["event_id"]) for e in seen.history if e["type"] == "TYPE_FULFILLED"}
+        order_id
+        for order_id, _ in {(e["order_id"], e["event_id"]) for e in seen.history if e["type"] == "TYPE_FULFILLED"}
     )
     for order_id in seen.paid_orders:
         for what, count in {"fulfillments": done, "entitlements": granted, "FULFILLED events": told}.items():
@@ -93,11 +99,6 @@ def _fulfilled_once(seen: Evidence) -> Iterator[str]:
             yield f"{order_id} has {number} sessions"
     for order_id in set(done) - set(seen.paid_orders):
         yield f"{order_id} is fulfilled and was not paid"
-
-
-def _stored(seen: Evidence) -> Iterator[str]:
-    for event_id in seen.acknowledged - seen.inbox:
-        yield f"{event_id} was acknowledged and is not stored"
 
 
 def _sequenced(seen: Evidence) -> Iterator[str]:

@@ -1,0 +1,186 @@
+"""One fault after another on the service as separate processes: each sale is fulfilled once, in order, and told."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from .conftest import KILLS, Scene
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.faults,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("faults"),
+]
+KINDS = ("serve", "bridge", "worker", "worker-2")
+DOOMS = ("after-commit:2", "before-commit:5", "after-commit:9")
+FAILED = 5
+IS_STORED = "SELECT 1 FROM stripe_events WHERE stripe_event_id = $1"
+USE_UP = "UPDATE stripe_events SET attempts = 10 WHERE stripe_event_id = $1"
+END_LEASE = "UPDATE stripe_events SET lease_expire_time = now() WHERE stripe_event_id = $1"
+OUTCOME = "SELECT state, attempts FROM stripe_events WHERE stripe_event_id = $1"
+PAUSE = 0.25
+LEASE = 35.0
+"""What was in work when its process died is begun again after its lease of 30 s, and a look."""
+
+
+@asynccontextmanager
+async def selling(scene: Scene) -> AsyncIterator[None]:
+    """Sell without end meanwhile."""
+    ending = asyncio.Event()
+
+    async def sell() -> None:
+        while not ending.is_set():
+            await scene.shoppers.sell()
+            await asyncio.sleep(PAUSE)
+
+    tasks = [asyncio.create_task(sell()) for _ in range(2)]
+    try:
+        yield
+    finally:
+        ending.set()
+        await asyncio.gather(*tasks)
+
+
+async def sandbox(scene: Scene, method: str, path: str, body: object = None) -> object:
+    url = f"{scene.installation.sandbox_url}/_sandbox/{path}"
+    async with aiohttp.ClientSession() as http, http.request(method, url, json=body) as reply:
+        assert reply.status == 200, await reply.text()
+        return await reply.json()
+
+
+async def test_no_sale_is_lost_while_every_kind_of_process_is_killed(scene: Scene) -> None:
+    members = scene.installation.members
+    async with selling(scene):
+        for number in range(KILLS):
+            name = KINDS[number] if number < len(KINDS) else random.choice(KINDS)  # noqa: S311
+            await members[name].kill()
+            await members[name].start()
+
+    await scene.shoppers.all_is_well(2 * LEASE)
+
+
+async def test_no_sale_is_lost_between_a_commit_and_what_follows_it(scene: Scene) -> None:
+    doomed = [scene.installation.doomed_member(f"worker-{doom}", doom) for doom in DOOMS]
+    await scene.installation.members["worker"].kill()
+    await scene.installation.members["worker-2"].kill()
+    await asyncio.gather(*(member.start(ready=False) for member in doomed))
+    async with selling(scene):
+        assert [await member.ended() for member in doomed] == [-9] * len(doomed)
+        await asyncio.gather(*(scene.installation.members[name].start() for name in ("worker", "worker-2")))
+
+    await scene.shoppers.all_is_well(2 * LEASE)
+
+
+async def test_a_database_that_crashes_is_gone_on_with_when_it_is_back(scene: Scene) -> None:
+    async with selling(scene):
+        scene.server.stop("immediate")
+        await asyncio.sleep(1)
+        scene.server.start()
+        began = time.monotonic()
+        await scene.shoppers.sell()
+
+    assert time.monotonic() - began < 15
+    await scene.shoppers.all_is_well(2 * LEASE)
+
+
+async def test_a_broker_that_is_killed_or_wiped_costs_a_payment_no_more_than_a_sweep(scene: Scene) -> None:
+    scene.broker.kill()
+    await scene.shoppers.sell_many(4)
+    without = await scene.shoppers.all_is_well()
+    await scene.broker.start()
+    async with selling(scene):
+        await scene.broker.wipe()
+        scene.broker.kill()
+        await scene.broker.start()
+
+    assert without < 8
+    await scene.shoppers.all_is_well()
+
+
+async def test_a_broker_that_answers_nothing_delays_no_webhook(scene: Scene) -> None:
+    scene.broker.freeze()
+    try:
+        await scene.shoppers.sell_many(6)
+        without = await scene.shoppers.all_is_well()
+    finally:
+        scene.broker.thaw()
+
+    listed = await sandbox(scene, "GET", "deliveries")
+    assert isinstance(listed, dict)
+    took = [attempt["milliseconds"] for each in listed["data"][:12] for attempt in each["attempts"]]
+    assert max(took) < 2000
+    assert without < 8
+    await scene.shoppers.sell()
+    await scene.shoppers.all_is_well()
+
+
+async def test_a_worker_that_sleeps_through_its_lease_is_fenced_when_it_wakes(scene: Scene) -> None:
+    sleeper = scene.installation.members["worker"]
+    async with selling(scene):
+        sleeper.freeze()
+        await asyncio.sleep(1)
+    await scene.shoppers.all_is_well(2 * LEASE)
+    sleeper.thaw()
+    await scene.shoppers.sell_many(4)
+
+    await scene.shoppers.all_is_well()
+
+
+async def test_what_stripe_never_delivers_is_asked_for(scene: Scene) -> None:
+    await sandbox(scene, "PUT", "faults", {"webhooks": {"drop": 1.0}})
+    try:
+        await scene.shoppers.sell_many(5)
+        await scene.shoppers.all_is_well()
+    finally:
+        await sandbox(scene, "DELETE", "faults")
+
+
+async def test_what_stripe_delivers_twice_late_and_out_of_order_counts_once(scene: Scene) -> None:
+    await sandbox(scene, "PUT", "faults", {"webhooks": {"duplicate": 3, "reorder": True, "delay_seconds": 0.5}})
+    try:
+        await scene.shoppers.sell_many(8)
+        await scene.shoppers.all_is_well()
+    finally:
+        await sandbox(scene, "DELETE", "faults")
+
+
+async def test_an_event_that_kills_whoever_works_on_it_fails_and_harms_no_other(scene: Scene) -> None:
+    names = ("worker", "worker-2")
+    file = scene.installation.folder / "poison"
+    for name in names:
+        await scene.installation.members[name].kill()
+    poison = await sandbox(scene, "POST", "events", {"type": "product.created", "object": {"id": "prod_poison"}})
+    assert isinstance(poison, dict)
+    file.write_text(poison["id"])
+    # All attempts but two are said to be used up, so that the test need not wait for them.
+    await _stored(scene, poison["id"])
+    await _on_event(scene, USE_UP, poison["id"])
+    for number in range(2):
+        doomed = scene.installation.doomed_member(f"worker-poisoned{number}", f"at-event:{file}")
+        await doomed.start(ready=False)
+        assert await doomed.ended() == -9
+        await _on_event(scene, END_LEASE, poison["id"])
+    for name in names:
+        await scene.installation.members[name].start()
+    await scene.shoppers.sell_many(3)
+
+    await scene.shoppers.all_is_well(2 * LEASE)
+    rows = await _on_event(scene, OUTCOME, poison["id"])
+    assert rows == [(FAILED, 13)]
+
+
+async def _stored(scene: Scene, event_id: str) -> None:
+    async with asyncio.timeout(30):
+        while not await _on_event(scene, IS_STORED, event_id):  # noqa: ASYNC110  # the condition is in the database
+            await asyncio.sleep(0.05)
+
+
+async def _on_event(scene: Scene, statement: str, event_id: str) -> list[tuple[object, ...]]:
+    name = scene.installation.database_url.rpartition("/")[2]
+    return await scene.server.run(statement, event_id, database=name)
