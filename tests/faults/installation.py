@@ -122,6 +122,23 @@ class Installation:
         self.members["recorder"] = Member("recorder", command, dict(os.environ), self.folder)
         return self.members["recorder"]
 
+    def go_by(self, **variables: str) -> None:
+        """Have the processes that are still to be named go by these."""
+        self._variables |= variables
+
+    async def start(self, *names: str) -> None:
+        """Run the sandbox and the named processes of ours, and the checker's subscriber."""
+        await self.member("sandbox").start()
+        await asyncio.gather(*(self.member(name).start() for name in names))
+        await self.recorder().start(ready=False)
+
+    async def close(self) -> None:
+        """Kill all that still runs."""
+        for member in self.members.values():
+            if member.process is not None and member.process.returncode is None:
+                member.thaw()
+                await member.kill()
+
     def told(self) -> str:
         """Give what the subscriber has written down so far."""
         return self.history.read_text()
@@ -154,12 +171,7 @@ async def open_installation(
     """Run the sandbox and the named processes of ours, and the checker's subscriber."""
     installation = Installation(folder, database_url, broker_url, **variables)
     try:
-        await installation.member("sandbox").start()
-        await asyncio.gather(*(installation.member(name).start() for name in names))
-        await installation.recorder().start(ready=False)
+        await installation.start(*names)
         yield installation
     finally:
-        for member in installation.members.values():
-            if member.process is not None and member.process.returncode is None:
-                member.thaw()
-                await member.kill()
+        await installation.close()

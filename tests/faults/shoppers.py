@@ -23,8 +23,9 @@ SETTLE_SECONDS = 60.0
 class Shoppers:
     """Makes sales, one after another or many at once."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, target: str = "") -> None:
         self._installation = installation
+        self._target = target or installation.target
         self.orders: list[str] = []
         self.refusals = 0
 
@@ -68,7 +69,7 @@ class Shoppers:
         return took
 
     async def _checkout(self, request: Any) -> Any:  # noqa: ANN401
-        async with grpc.aio.insecure_channel(self._installation.target) as channel:
+        async with grpc.aio.insecure_channel(self._target) as channel:
             reply = await PaymentsStub(channel).CreateCheckout(request, timeout=CALL_SECONDS)
             return reply.order
 
