@@ -5,13 +5,14 @@ Attempts are counted when the row is claimed, so that an event which kills its p
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 
 import structlog
 
 from payments_service.errors import StorageUnavailableError, StripeError
+from payments_service.inbox.api_versions import ApiVersionWatch
 from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.event_application import OPEN_STATES, Applied, ClaimLostError, apply_event
 from payments_service.inbox.waker import Waker
@@ -39,6 +40,7 @@ class EventWork:
     retries: RetryPolicy
     clock: Callable[[], datetime]
     chance: Callable[[], float]
+    versions: ApiVersionWatch = field(default_factory=ApiVersionWatch)
 
     async def work(self, stripe_event_id: str) -> None:
         """Apply the event if it is due and nobody's; what fails is tried again later, at last FAILED."""
@@ -47,6 +49,7 @@ class EventWork:
             async with self.database.at_once() as writing:
                 claimed = await claim_event(writing, stripe_event_id, OPEN_STATES, LEASE_SECONDS)
             if claimed is not None:
+                self.versions.see(claimed.api_version, stripe_event_id)
                 await self._apply(claimed, began)
         except StorageUnavailableError as error:
             # The lease runs out, or was never taken: the sweep comes back to it.

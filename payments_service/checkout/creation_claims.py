@@ -11,7 +11,7 @@ from typing import Any
 from payments_service.checkout.session_recorder import Session, SessionRecorder
 from payments_service.errors import StripeError, StripeOutcomeUnknownError, StripeRejectedError
 from payments_service.orders.states import PaymentState
-from payments_service.storage.creation_rows import claim_creation, insert_creation, read_creation
+from payments_service.storage.creation_rows import claim_creation, end_creation, insert_creation, read_creation
 from payments_service.storage.database import Database
 from payments_service.storage.order_rows import OrderRow, find_by_request, lock_order, update_order
 from payments_service.storage.timeline_rows import TimelineRow, add_timeline_row
@@ -89,10 +89,9 @@ class CreationClaims:
     async def open(self, claim: Claim, session: Session) -> OrderRow | None:
         """Fold Stripe's session into the order; None where another has taken the claim over."""
         async with self._database.transaction() as tx:
-            order = await lock_order(tx, claim.order.order_id)
-            if order is None or order.creation_epoch != claim.order.creation_epoch:
+            order = await end_creation(tx, claim.order.order_id, claim.order.creation_epoch)
+            if order is None:
                 return None
-            order = await update_order(tx, order.order_id, {"creation_doubtful": False, **FREE})
             folded = await self._recorder.fold(tx, order, session, "made the checkout session")
         self._recorder.wake(folded)
         return folded.order

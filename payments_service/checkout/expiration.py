@@ -45,7 +45,7 @@ class CheckoutExpiration:
             raise OrderNotFoundError(f"There is no order {order_id!r}.", order_id=order_id)
         if order.payment_state == PaymentState.OPEN:
             session = await self._close(order, deadline)
-            order = await self._recorder.record(order_id, session, "closed the checkout session")
+            order = await self._recorder.record(order_id, session, _summary(session))
         if order.payment_state != PaymentState.EXPIRED:
             state = PaymentState(order.payment_state).name
             raise CheckoutNotOpenError(
@@ -76,6 +76,11 @@ class CheckoutExpiration:
             )
         except StripeError:
             return None
+
+
+def _summary(session: dict[str, Any]) -> str:
+    closed = session["status"] == "expired"
+    return "closed the checkout session" if closed else "did not close the checkout session: it was completed before"
 
 
 def _named(order: OrderRow, error: StripeError) -> StripeError:

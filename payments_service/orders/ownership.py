@@ -12,7 +12,7 @@ from typing import Any
 from payments_service.stripe_gateway.metadata import BUILT_IN_TYPES, SCHEMA_KEY
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{32}")
-WITHOUT_METADATA = frozenset({"refund", "dispute"})
+WITHOUT_METADATA = frozenset({"refund", "dispute", "invoice_payment"})
 """Kinds of object to which Stripe copies no metadata: they prove ours by the payment that they name."""
 
 

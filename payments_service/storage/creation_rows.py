@@ -42,6 +42,18 @@ async def claim_creation(
     return None if row is None else OrderRow(**row)
 
 
+async def end_creation(tx: AsyncConnection, order_id: str, epoch: int) -> OrderRow | None:
+    """Lock an order whose session is known, and give its claim back; None where another has taken the claim over."""
+    statement = (
+        update(orders)
+        .where(orders.c.order_id == order_id, orders.c.creation_epoch == epoch)
+        .values(creation_doubtful=False, creation_lease_expire_time=None)
+        .returning(*orders.c)
+    )
+    row = (await tx.execute(statement)).mappings().one_or_none()
+    return None if row is None else OrderRow(**row)
+
+
 def _free() -> ColumnElement[bool]:
     lease = orders.c.creation_lease_expire_time
     return or_(lease.is_(None), lease < database_now())

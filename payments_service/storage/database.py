@@ -18,6 +18,8 @@ Connection = AsyncConnection
 """What a transaction gives; named here so that nothing else needs the library's name for it."""
 
 DEADLOCK_TRIES = 3
+DEADLOCK_PAUSE_SECONDS = 0.02
+"""In which the other one gets the lock that this one gave back."""
 _T = TypeVar("_T")
 
 
@@ -80,6 +82,7 @@ class Database:
             except StorageUnavailableError as error:
                 if not is_deadlock(error.__cause__):
                     raise
+            await asyncio.sleep(DEADLOCK_PAUSE_SECONDS)
         async with manner() as connection:
             return await work(connection)
 

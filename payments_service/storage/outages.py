@@ -3,7 +3,7 @@
 import sqlite3
 
 from asyncpg.exceptions import InvalidCachedStatementError, TargetServerAttributeNotMatched
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _AWAY = ("08", "28", "3D", "40", "53", "57", "58")
@@ -40,8 +40,8 @@ def is_read_only_refusal(error: BaseException | None) -> bool:
 
 def name_cause(error: BaseException) -> str:
     """Name what the driver raised; its text could quote a row."""
-    orig = getattr(error, "orig", None) or error
-    return type(orig.__cause__ or orig).__name__
+    orig = error.orig if isinstance(error, StatementError) else None
+    return type(error if orig is None else orig.__cause__ or orig).__name__
 
 
 def _sqlstate(error: BaseException | None) -> str:

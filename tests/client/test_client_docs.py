@@ -11,8 +11,9 @@ from acceptance.shop import Shop, open_shop, settings_in
 from .example_process import ROOT, SCRIPTS, running
 
 CONSUMING = ROOT / "docs" / "consuming.md"
+README = ROOT / "README.md"
 CLIENT = ROOT / "clients" / "python" / "README.md"
-WRITTEN = [CONSUMING, CLIENT, *sorted((ROOT / "examples").glob("*/README.md"))]
+WRITTEN = [README, CONSUMING, CLIENT, *sorted((ROOT / "examples").glob("*/README.md"))]
 ADDRESS = "127.0.0.1:50051"
 
 
@@ -37,8 +38,9 @@ async def test_the_python_of_consuming_follows_the_stream(shop: Shop, tmp_path: 
         await example.until(f"FULFILLED {order.order_id} [0-9a-f]+")
 
 
-async def test_the_python_of_the_readme_sells(shop: Shop, tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(blocks(CLIENT, "python")[0])
+@pytest.mark.parametrize("document", [README, CLIENT], ids=lambda path: str(path.relative_to(ROOT)))
+async def test_the_first_python_of_a_readme_sells(document: Path, shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(blocks(document, "python")[0])
 
     target = {"PAYMENTS_TARGET": shop.running.grpc_address}
     async with running([sys.executable, tmp_path / "program.py"], target) as example:

@@ -30,9 +30,17 @@ def readable(programs: Path, scratch: Path) -> Path:
     try:
         subprocess.run([programs / "postgres", "-V"], check=True, capture_output=True, user=server_user(), cwd="/")
     except (OSError, subprocess.CalledProcessError):
-        copied = shutil.copytree(programs.parent, scratch / "postgresql", symlinks=True)
-        return Path(copied) / "bin"
+        return _copied(programs, scratch)
     return programs
+
+
+def _copied(programs: Path, scratch: Path) -> Path:
+    """Copy the package that programs are in, and the libraries that a wheel has beside it."""
+    package = programs.parents[1]
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, scratch / part.name, symlinks=True)
+    return scratch / programs.relative_to(package.parent)
 
 
 def _folders() -> Iterable[Path]:

@@ -74,7 +74,7 @@ async def test_two_that_lock_in_opposite_order_are_both_done(database: Database)
             database.run(lambda tx: work(tx, "evt_1", "evt_2")), database.run(lambda tx: work(tx, "evt_2", "evt_1"))
         )
 
-    assert tries == 3
+    assert tries >= 3
     assert await attempts(database) == {"evt_1": 2, "evt_2": 2}
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from database_servers.postgres_server import PostgresServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
@@ -243,8 +244,21 @@ def test_whatever_stripe_says_in_whatever_order_a_fulfillment_is_owed_once_and_o
     asyncio.run(_tell_all(told, tmp_path_factory.mktemp("stages")))
 
 
-async def _tell_all(told: list[tuple[str, str, str]], folder: Path) -> None:
-    async with open_stages(folder) as stages:
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(told=st.lists(st.sampled_from(TOLD), max_size=7))
+def test_on_postgresql_too_whatever_stripe_says_a_fulfillment_is_owed_once_and_only_when_paid(
+    told: list[tuple[str, str, str]], postgres: PostgresServer
+) -> None:
+    asyncio.run(_tell_all_in_a_new_database(told, postgres))
+
+
+async def _tell_all_in_a_new_database(told: list[tuple[str, str, str]], postgres: PostgresServer) -> None:
+    async with postgres.new_database() as url:
+        await _tell_all(told, url)
+
+
+async def _tell_all(told: list[tuple[str, str, str]], place: Path | str) -> None:
+    async with open_stages(place) as stages:
         order = await stages.order()
         for number, (event_type, status, payment_status) in enumerate(told, 1):
             await stages.tell(event_type, session_of(order, status, payment_status))

@@ -42,9 +42,10 @@ def test_what_only_looks_like_ours_is_anothers(metadata: dict[str, str]) -> None
     assert owner({"object": "checkout.session", "metadata": metadata}) is Owner.OTHERS
 
 
-def test_a_refund_of_an_unknown_payment_may_yet_prove_ours() -> None:
-    assert owner({"object": "refund", "metadata": {}}) is Owner.UNDECIDED
-    assert owner({"object": "refund", "metadata": {}}, known=True) is Owner.OURS
+@pytest.mark.parametrize("kind", ["refund", "dispute", "invoice_payment"])
+def test_what_names_only_an_unknown_payment_may_yet_prove_ours(kind: str) -> None:
+    assert owner({"object": kind, "metadata": {}}) is Owner.UNDECIDED
+    assert owner({"object": kind, "metadata": {}}, known=True) is Owner.OURS
 
 
 def test_an_invoices_metadata_is_read_where_each_api_version_puts_it() -> None:

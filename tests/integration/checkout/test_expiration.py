@@ -70,6 +70,7 @@ async def test_a_checkout_that_was_paid_meanwhile_is_not_expired_but_known_as_pa
     assert refused.value.metadata == {"state": "PAID"}
     assert (await shop.row(order.order_id)).payment_state == PaymentState.PAID
     assert len(shop.waker.fulfillments) == 1
+    assert "was completed before" in (await shop.timeline(order.order_id))[-1].summary
 
 
 async def test_a_checkout_that_has_expired_at_stripe_meanwhile_is_a_success(shop: Shop) -> None:
