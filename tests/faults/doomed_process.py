@@ -1,7 +1,8 @@
 """Runs a command of ours in a process that kills itself at a boundary of a transaction, as a power cut would.
 
 Run as `python doomed_process.py DOOM COMMAND...`, with a doom of `before-commit:N`, `after-commit:N` (the Nth writing
-transaction) or `at-event:FILE` (whenever it has claimed the event whose id the file holds).
+transaction), `at-event:FILE` (whenever it has claimed the event whose id the file holds) or `asleep:N` (it does not
+die but stops when it has made its Nth claim of an event).
 """
 
 import os
@@ -76,6 +77,17 @@ def watch_event(file: Path) -> None:
     event.listen(Engine, "after_cursor_execute", look)
 
 
+def watch_claims(number: int) -> None:
+    """Stop, as a process does whose machine is paused, right after a claim."""
+    numbers = count(1)
+
+    def look(_: Any, __: Any, statement: str, *___: Any) -> None:  # noqa: ANN401
+        if statement.startswith("UPDATE stripe_events SET attempts") and next(numbers) == number:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    event.listen(Engine, "after_cursor_execute", look)
+
+
 def _commits_by_itself(connection: Any) -> bool:  # noqa: ANN401
     return bool(connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT")
 
@@ -85,6 +97,8 @@ def main() -> None:
     doom, _, what = sys.argv.pop(1).partition(":")
     if doom == "at-event":
         watch_event(Path(what))
+    elif doom == "asleep":
+        watch_claims(int(what))
     else:
         CommitDoom(doom, int(what)).watch()
     from payments_service.cli.app import main as run

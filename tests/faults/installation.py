@@ -74,6 +74,19 @@ class Member:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
+    async def asleep(self) -> None:
+        """Wait until it has stopped itself, but not ended."""
+        assert self.process is not None
+        async with asyncio.timeout(PATIENCE):
+            while not _is_stopped(self.process.pid):  # noqa: ASYNC110  # the kernel tells nobody else
+                await asyncio.sleep(0.05)
+
+    async def has_logged(self, text: str) -> None:
+        """Wait until its log has this."""
+        async with asyncio.timeout(PATIENCE):
+            while text not in self.log:  # noqa: ASYNC110  # it is a file
+                await asyncio.sleep(0.05)
+
     async def ended(self) -> int:
         """Wait until it has ended by itself."""
         assert self.process is not None
@@ -162,6 +175,10 @@ class Installation:
             "LOG_FORMAT": "json",
         }
         return inherited | {"PYTHONPATH": str(ROOT)} | {f"PAYMENTS_{name}": value for name, value in ours.items()}
+
+
+def _is_stopped(pid: int) -> bool:
+    return ") T " in Path(f"/proc/{pid}/stat").read_text()
 
 
 @asynccontextmanager

@@ -25,8 +25,8 @@ USE_UP = "UPDATE stripe_events SET attempts = 10 WHERE stripe_event_id = $1"
 END_LEASE = "UPDATE stripe_events SET lease_expire_time = now() WHERE stripe_event_id = $1"
 OUTCOME = "SELECT state, attempts FROM stripe_events WHERE stripe_event_id = $1"
 PAUSE = 0.25
-LEASE = 35.0
-"""What was in work when its process died is begun again after its lease of 30 s, and a look."""
+LEASE = 20.0
+"""What was in work when its process died is begun again after its lease of 15 s, and a look."""
 
 
 @asynccontextmanager
@@ -121,15 +121,17 @@ async def test_a_broker_that_answers_nothing_delays_no_webhook(scene: Scene) -> 
 
 
 async def test_a_worker_that_sleeps_through_its_lease_is_fenced_when_it_wakes(scene: Scene) -> None:
-    sleeper = scene.installation.members["worker"]
+    sleeper = scene.installation.doomed_member("worker-asleep", "asleep:3")
+    await sleeper.start()
     async with selling(scene):
-        sleeper.freeze()
-        await asyncio.sleep(1)
+        await sleeper.asleep()
     await scene.shoppers.all_is_well(2 * LEASE)
     sleeper.thaw()
+    await sleeper.has_logged("event.not_applied")
     await scene.shoppers.sell_many(4)
 
     await scene.shoppers.all_is_well()
+    await sleeper.stop()
 
 
 async def test_what_stripe_never_delivers_is_asked_for(scene: Scene) -> None:
