@@ -5,8 +5,10 @@ import random
 import secrets
 import socket
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 
+from payments_service.actors.direct_waker import DirectWaker
 from payments_service.actors.duty import Duty
 from payments_service.actors.duty_roster import DutyRoster
 from payments_service.actors.event_work import EventWork
@@ -35,7 +37,8 @@ async def open_worker(stack: AsyncExitStack, core: Core) -> DutyRoster:
     events = EventWork(core.database, core.enquiry, core.waker, core.rules, EVENT_RETRIES, clock, random.random)
     core.crew.employ(events.work, fulfillments.work, plugins.work if plugins else None)
     await stack.enter_async_context(core.crew.at_work(core.settings.worker_threads))
-    sweeps = [Sweep("stripe_events", core.database, due_events, events.work).duty]
+    swept = replace(events, waker=DirectWaker(core.waker, fulfillments.work))
+    sweeps = [Sweep("stripe_events", core.database, due_events, swept.work).duty]
     sweeps += [_sweep(core, "fulfillments", fulfillments)]
     sweeps += [_sweep(core, "plugin_fulfillments", plugins)] if plugins else []
     duties = [*sweeps, *_duties(core), *await _forwards(stack, core)]

@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from .installation import Installation
 
 CALL_SECONDS = 10.0
 SETTLE_SECONDS = 60.0
+PAUSE = 0.25
 
 
 class Shoppers:
@@ -28,11 +30,13 @@ class Shoppers:
         self._target = target or installation.target
         self.orders: list[str] = []
         self.refusals = 0
+        self._paid_at: dict[str, float] = {}
 
     async def sell(self) -> str:
         """Create a checkout by one request id, however often it takes, and pay it; returns the order's id."""
         request = checkout_request(request_id=str(uuid4()))
         order = await self._again(lambda: self._checkout(request))
+        self._paid_at[order.order_id] = time.time()
         await self._again(lambda: self._paid(order.checkout_session_id))
         self.orders.append(order.order_id)
         return str(order.order_id)
@@ -46,6 +50,23 @@ class Shoppers:
                 await self.sell()
 
         await asyncio.gather(*(one_after_another() for _ in range(together)))
+
+    @asynccontextmanager
+    async def selling(self) -> AsyncIterator[None]:
+        """Sell without end meanwhile, as fast as keeps a small machine free for what is tested."""
+        ending = asyncio.Event()
+
+        async def sell() -> None:
+            while not ending.is_set():
+                await self.sell()
+                await asyncio.sleep(PAUSE)
+
+        tasks = [asyncio.create_task(sell()) for _ in range(2)]
+        try:
+            yield
+        finally:
+            ending.set()
+            await asyncio.gather(*tasks)
 
     async def settled(self, seconds: float = SETTLE_SECONDS) -> tuple[Evidence, float]:
         """Wait until all that was paid is fulfilled and told; gives the evidence, and how long it took."""
@@ -67,6 +88,12 @@ class Shoppers:
         assert is_settled(seen), f"after {took:.1f} s {seen.unsettled} rows still wait"
         assert len(seen.paid_orders) == len(self.orders)
         return took
+
+    async def slowest(self, number: int) -> float:
+        """Wait for the last sales, and tell how long the slowest took from the payment to the subscriber."""
+        seen, _ = await self.settled()
+        told = {each["order_id"]: each["at"] for each in reversed(seen.history) if each["type"] == "TYPE_FULFILLED"}
+        return max(float(told[order_id]) - self._paid_at[order_id] for order_id in self.orders[-number:])
 
     async def _checkout(self, request: Any) -> Any:  # noqa: ANN401
         async with grpc.aio.insecure_channel(self._target) as channel:

@@ -3,8 +3,6 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
@@ -20,31 +18,14 @@ pytestmark = [
 KINDS = ("serve", "bridge", "worker", "worker-2")
 DOOMS = ("after-commit:2", "before-commit:5", "after-commit:9")
 FAILED = 5
+A_SWEEP = 2.0 + 1.0
+"""What a payment may take without a broker, on a machine that is busy with the test itself."""
 IS_STORED = "SELECT 1 FROM stripe_events WHERE stripe_event_id = $1"
 USE_UP = "UPDATE stripe_events SET attempts = 10 WHERE stripe_event_id = $1"
 END_LEASE = "UPDATE stripe_events SET lease_expire_time = now() WHERE stripe_event_id = $1"
 OUTCOME = "SELECT state, attempts FROM stripe_events WHERE stripe_event_id = $1"
-PAUSE = 0.25
 LEASE = 20.0
 """What was in work when its process died is begun again after its lease of 15 s, and a look."""
-
-
-@asynccontextmanager
-async def selling(scene: Scene) -> AsyncIterator[None]:
-    """Sell without end meanwhile."""
-    ending = asyncio.Event()
-
-    async def sell() -> None:
-        while not ending.is_set():
-            await scene.shoppers.sell()
-            await asyncio.sleep(PAUSE)
-
-    tasks = [asyncio.create_task(sell()) for _ in range(2)]
-    try:
-        yield
-    finally:
-        ending.set()
-        await asyncio.gather(*tasks)
 
 
 async def sandbox(scene: Scene, method: str, path: str, body: object = None) -> object:
@@ -56,7 +37,7 @@ async def sandbox(scene: Scene, method: str, path: str, body: object = None) -> 
 
 async def test_no_sale_is_lost_while_every_kind_of_process_is_killed(scene: Scene) -> None:
     members = scene.installation.members
-    async with selling(scene):
+    async with scene.shoppers.selling():
         for number in range(KILLS):
             name = KINDS[number] if number < len(KINDS) else random.choice(KINDS)  # noqa: S311
             await members[name].kill()
@@ -70,7 +51,7 @@ async def test_no_sale_is_lost_between_a_commit_and_what_follows_it(scene: Scene
     await scene.installation.members["worker"].kill()
     await scene.installation.members["worker-2"].kill()
     await asyncio.gather(*(member.start(ready=False) for member in doomed))
-    async with selling(scene):
+    async with scene.shoppers.selling():
         assert [await member.ended() for member in doomed] == [-9] * len(doomed)
         await asyncio.gather(*(scene.installation.members[name].start() for name in ("worker", "worker-2")))
 
@@ -78,7 +59,7 @@ async def test_no_sale_is_lost_between_a_commit_and_what_follows_it(scene: Scene
 
 
 async def test_a_database_that_crashes_is_gone_on_with_when_it_is_back(scene: Scene) -> None:
-    async with selling(scene):
+    async with scene.shoppers.selling():
         scene.server.stop("immediate")
         await asyncio.sleep(1)
         scene.server.start()
@@ -91,15 +72,15 @@ async def test_a_database_that_crashes_is_gone_on_with_when_it_is_back(scene: Sc
 
 async def test_a_broker_that_is_killed_or_wiped_costs_a_payment_no_more_than_a_sweep(scene: Scene) -> None:
     scene.broker.kill()
-    await scene.shoppers.sell_many(4)
-    without = await scene.shoppers.all_is_well()
+    await scene.shoppers.sell_many(8)
+    without = await scene.shoppers.slowest(8)
     await scene.broker.start()
-    async with selling(scene):
+    async with scene.shoppers.selling():
         await scene.broker.wipe()
         scene.broker.kill()
         await scene.broker.start()
 
-    assert without < 8
+    assert without < A_SWEEP
     await scene.shoppers.all_is_well()
 
 
@@ -107,7 +88,7 @@ async def test_a_broker_that_answers_nothing_delays_no_webhook(scene: Scene) -> 
     scene.broker.freeze()
     try:
         await scene.shoppers.sell_many(6)
-        without = await scene.shoppers.all_is_well()
+        without = await scene.shoppers.slowest(6)
     finally:
         scene.broker.thaw()
 
@@ -115,7 +96,7 @@ async def test_a_broker_that_answers_nothing_delays_no_webhook(scene: Scene) -> 
     assert isinstance(listed, dict)
     took = [attempt["milliseconds"] for each in listed["data"][:12] for attempt in each["attempts"]]
     assert max(took) < 2000
-    assert without < 8
+    assert without < A_SWEEP
     await scene.shoppers.sell()
     await scene.shoppers.all_is_well()
 
@@ -123,7 +104,7 @@ async def test_a_broker_that_answers_nothing_delays_no_webhook(scene: Scene) -> 
 async def test_a_worker_that_sleeps_through_its_lease_is_fenced_when_it_wakes(scene: Scene) -> None:
     sleeper = scene.installation.doomed_member("worker-asleep", "asleep:3")
     await sleeper.start()
-    async with selling(scene):
+    async with scene.shoppers.selling():
         await sleeper.asleep()
     await scene.shoppers.all_is_well(2 * LEASE)
     sleeper.thaw()

@@ -65,21 +65,20 @@ async def linked(server: PostgresServer, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("name", LINKS)
 async def test_a_link_in_trouble_costs_no_sale(linked: Linked, name: str) -> None:
     link, shoppers = linked.links[name], linked.shoppers
-    selling = asyncio.create_task(shoppers.sell_many(12, together=2))
-    link.latency = 0.1
-    await asyncio.sleep(SECONDS / 2)
-    link.heal()
-    link.reset()
-    link.black_hole()
-    await asyncio.sleep(SECONDS)
-    link.heal()
-    for cut_after in (1, 100, 1000):
-        link.cut_after = cut_after
-        await asyncio.sleep(SECONDS / 4)
-    await link.refuse()
-    await asyncio.sleep(SECONDS / 2)
-    link.heal()
-    await link.open()
+    async with shoppers.selling():
+        link.latency = 0.1
+        await asyncio.sleep(SECONDS / 2)
+        link.heal()
+        link.reset()
+        link.black_hole()
+        await asyncio.sleep(SECONDS)
+        link.heal()
+        for cut_after in (1, 100, 1000):
+            link.cut_after = cut_after
+            await asyncio.sleep(SECONDS / 4)
+        await link.refuse()
+        await asyncio.sleep(SECONDS / 2)
+        link.heal()
+        await link.open()
 
-    await selling
     await shoppers.all_is_well(90)

@@ -21,20 +21,20 @@ pytestmark = [
 async def test_a_rabbitmq_that_freezes_dies_or_is_wiped_costs_no_sale(rabbit_scene: Scene) -> None:
     shoppers, broker = rabbit_scene.shoppers, rabbit_scene.broker
     await shoppers.sell_many(6)
-    with_broker = await shoppers.all_is_well()
+    with_broker = await shoppers.slowest(6)
     broker.freeze()
     await shoppers.sell_many(4)
-    frozen = await shoppers.all_is_well()
+    frozen = await shoppers.slowest(4)
     broker.thaw()
     broker.kill()
     await shoppers.sell_many(4)
-    without = await shoppers.all_is_well()
+    without = await shoppers.slowest(4)
     await broker.start()
     await broker.wipe()
     await shoppers.sell_many(4)
     await shoppers.all_is_well()
 
-    assert (with_broker < 5, frozen < 8, without < 8) == (True, True, True)
+    assert max(with_broker, frozen, without) < 3.0
 
 
 async def test_a_worker_of_several_processes_survives_each_of_them_and_leaves_no_orphan(rabbit_scene: Scene) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from payments_service.actors.sweep import due_of
-
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
 from payments_service.contract.pb.payments.v1.order_pb2 import FULFILLMENT_STATE_FAILED, FULFILLMENT_STATE_PENDING
 from payments_service.contract.pb.payments.v1.payments_pb2 import CompleteFulfillmentRequest, FailFulfillmentRequest
