@@ -120,4 +120,5 @@ def _may_be_repeated(error: Exception) -> bool:
     """Hold for what the contract says a caller may repeat with the same request id; all else is a finding."""
     if not isinstance(error, grpc.aio.AioRpcError):
         return True
-    return error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+    codes = grpc.StatusCode
+    return error.code() in {codes.UNAVAILABLE, codes.DEADLINE_EXCEEDED, codes.RESOURCE_EXHAUSTED}

@@ -1,10 +1,16 @@
 """One fault after another on the service as separate processes: each sale is fulfilled once, in order, and told."""
 
 import asyncio
+import os
 import random
+import signal
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
+import asyncpg
 import pytest
 
 from .conftest import KILLS, Scene
@@ -17,6 +23,7 @@ pytestmark = [
 ]
 KINDS = ("serve", "bridge", "worker", "worker-2")
 DOOMS = ("after-commit:2", "before-commit:5", "after-commit:9")
+FROZEN_SECONDS = 4.0 if KILLS <= 10 else 15.0
 FAILED = 5
 A_SWEEP = 2.0 + 1.0
 """What a payment may take without a broker, on a machine that is busy with the test itself."""
@@ -26,6 +33,23 @@ END_LEASE = "UPDATE stripe_events SET lease_expire_time = now() WHERE stripe_eve
 OUTCOME = "SELECT state, attempts FROM stripe_events WHERE stripe_event_id = $1"
 LEASE = 20.0
 """What was in work when its process died is begun again after its lease of 15 s, and a look."""
+
+
+@asynccontextmanager
+async def old_snapshot(url: str) -> AsyncIterator[None]:
+    """Keep a reading transaction open, as a forgotten console does."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""), server_settings={"application_name": "console"})
+    try:
+        async with connection.transaction(isolation="repeatable_read"):
+            await connection.fetch("SELECT count(*) FROM stripe_events")
+            yield
+    finally:
+        await connection.close()
+
+
+def family_of(pid: int) -> list[int]:
+    """Name a process and its children."""
+    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
 async def sandbox(scene: Scene, method: str, path: str, body: object = None) -> object:
@@ -67,6 +91,30 @@ async def test_a_database_that_crashes_is_gone_on_with_when_it_is_back(scene: Sc
         await scene.shoppers.sell()
 
     assert time.monotonic() - began < 15
+    await scene.shoppers.all_is_well(2 * LEASE)
+
+
+async def test_connections_to_the_database_may_end_at_any_time_and_an_old_snapshot_may_stay(scene: Scene) -> None:
+    url = scene.installation.database_url
+    async with old_snapshot(url), scene.shoppers.selling():
+        for _ in range(KILLS):
+            await scene.server.terminate(url, "payments")
+            await asyncio.sleep(0.3)
+
+    await scene.shoppers.all_is_well(2 * LEASE)
+
+
+async def test_a_database_that_freezes_is_gone_on_with_when_it_thaws(scene: Scene) -> None:
+    async with scene.shoppers.selling():
+        pids = family_of(scene.server.pid)
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(FROZEN_SECONDS)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     await scene.shoppers.all_is_well(2 * LEASE)
 
 
@@ -122,6 +170,18 @@ async def test_what_stripe_never_delivers_is_asked_for(scene: Scene) -> None:
         await scene.shoppers.all_is_well()
     finally:
         await sandbox(scene, "DELETE", "faults")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_stripe_that_fails_makes_never_two_sessions_of_one_request(scene: Scene, when: str) -> None:
+    for fault in ({"status": 500, "when": when}, {"status": 429, "when": "before"}):
+        await sandbox(scene, "PUT", "faults", {"api": {**fault, "probability": 0.4}})
+        try:
+            await scene.shoppers.sell_many(6)
+        finally:
+            await sandbox(scene, "DELETE", "faults")
+
+    await scene.shoppers.all_is_well(2 * LEASE)
 
 
 async def test_what_stripe_delivers_twice_late_and_out_of_order_counts_once(scene: Scene) -> None:
