@@ -161,6 +161,18 @@ class GenerationMismatchError(FailedPreconditionError):
     reason = "GENERATION_MISMATCH"
 
 
+class MemberReplacedError(FailedPreconditionError):
+    """Raised when a later session of the same member of a subscriber was opened."""
+
+    reason = "MEMBER_REPLACED"
+
+
+class SubscriberExistsError(AlreadyExistsError):
+    """Raised when the name of a new subscriber is taken."""
+
+    reason = "SUBSCRIBER_EXISTS"
+
+
 class StripeError(PaymentsError):
     """Raised when Stripe did not do what was asked."""
 

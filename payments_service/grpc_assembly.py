@@ -11,7 +11,9 @@ from payments_service.checkout.expiration import CheckoutExpiration
 from payments_service.checkout.lookup import OrderLookup
 from payments_service.checkout.order_wait import OrderWait
 from payments_service.checkout.refunding import Refunding
+from payments_service.event_log.fulfillment_consumption import FulfillmentConsumers
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
+from payments_service.event_log.subscriber_registry import SubscriberRegistry
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.inbox.replay import EventReplay
 from payments_service.process_parts import Core, clock
@@ -30,6 +32,7 @@ async def open_rpc(stack: AsyncExitStack, core: Core, public_url: str) -> str:
     shared = (core.database, core.gateway, core.waker)
     lookup = OrderLookup(*shared, clock)
     streams = FulfillmentStreams(core.database, core.tailer, clock)
+    consumers = FulfillmentConsumers(core.database, core.tailer, clock)
     facts = ServiceFacts(version(PACKAGE), core.gateway.livemode, broker_name(settings), core.database.dialect)
     parts = ServerParts(
         database=core.database,
@@ -44,6 +47,8 @@ async def open_rpc(stack: AsyncExitStack, core: Core, public_url: str) -> str:
         replay=EventReplay(core.database, core.enquiry, core.waker, core.rules, clock),
         reconciler=core.reconciler,
         streams=streams,
+        consumers=consumers,
+        subscribers=SubscriberRegistry(core.database, clock, consumers.tell),
         clock=clock,
         facts=facts,
     )

@@ -10,6 +10,14 @@ class Scope:
     organizations: frozenset[str] | None
     purchase_types: frozenset[str] | None
 
+    def within(self, other: "Scope") -> "Scope":
+        """Give what both allow."""
+        return Scope(_both(self.organizations, other.organizations), _both(self.purchase_types, other.purchase_types))
+
+    def covers(self, other: "Scope") -> bool:
+        """Say whether this scope allows all that another does."""
+        return self.within(other) == other
+
     def holds(self, organization_id: str, purchase_type: str) -> bool:
         """Say whether a row of this organization and type exists for the caller."""
         return self.holds_organization(organization_id) and self.holds_type(purchase_type)
@@ -21,6 +29,12 @@ class Scope:
     def holds_type(self, purchase_type: str) -> bool:
         """Say whether the caller may touch this purchase type at all."""
         return self.purchase_types is None or purchase_type in self.purchase_types
+
+
+def _both(some: frozenset[str] | None, others: frozenset[str] | None) -> frozenset[str] | None:
+    if some is None or others is None:
+        return others if some is None else some
+    return some & others
 
 
 EVERYTHING = Scope(organizations=None, purchase_types=None)

@@ -5,7 +5,7 @@ Servicers behind it get a Call and raise our errors; they know neither tokens no
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from payments_service.rpc.callers import CallerResolver, Credentials
 from payments_service.rpc.method_policy import METHOD_POLICIES, require_allowed
 from payments_service.rpc.request_rules import read_request
 from payments_service.rpc.status_mapping import Refusal, internal_refusal, refusal_of
-from payments_service.rpc.stream_writing import write_stream
+from payments_service.rpc.stream_writing import write_conversation, write_stream
 from payments_service.scope import Caller
 
 MAX_BUDGET = 25.0
@@ -29,6 +29,7 @@ MAX_BUDGET = 25.0
 Context = grpc.aio.ServicerContext[Any, Any]
 UnaryServicing = Callable[[Any, "Call"], Awaitable[Message]]
 StreamServicing = Callable[[Any, "Call"], Awaitable[AsyncGenerator[bytes, None]]]
+ConversationServicing = Callable[[AsyncIterator[Any], "Call"], Awaitable[AsyncGenerator[bytes, None]]]
 R = TypeVar("R")
 _log = structlog.get_logger(__name__)
 
@@ -89,6 +90,24 @@ class CallInterceptor:
                 request = read_request(kind, data)
                 async with aclosing(await servicing(request, call)) as responses:
                     await write_stream(context, responses, self._write_seconds)
+
+            await self._around(method, context, work)
+
+        return answer
+
+    def conversation(
+        self, method: str, kind: type[Message], servicing: ConversationServicing
+    ) -> Callable[..., Awaitable[None]]:
+        """Wrap a method in which both sides send streams; requests are read when the servicer asks for them."""
+
+        async def answer(data: AsyncIterator[bytes], context: Context) -> None:
+            async def requests() -> AsyncGenerator[Message, None]:
+                async for item in data:
+                    yield read_request(kind, item)
+
+            async def work(call: Call, _: _Record) -> None:
+                async with aclosing(await servicing(requests(), call)) as responses:
+                    await write_conversation(context, responses, self._write_seconds)
 
             await self._around(method, context, work)
 

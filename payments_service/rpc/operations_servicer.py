@@ -14,6 +14,7 @@ from payments_service.errors import (
     OrderNotFoundError,
     StripeEventNotFoundError,
 )
+from payments_service.event_log.subscriber_registry import SubscriberRegistry
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.inbox.reconciler import Reconciler
 from payments_service.inbox.replay import EventReplay
@@ -26,6 +27,7 @@ from payments_service.rpc.page_filling import fill_page, rows_wanted
 from payments_service.rpc.page_token import page_key, page_size, page_token
 from payments_service.rpc.request_rules import require_field
 from payments_service.rpc.stripe_event_message import stripe_event_message
+from payments_service.rpc.subscriber_servicing import SubscriberServicing
 from payments_service.storage.database import Database
 from payments_service.storage.fulfillment_rows import count_fulfillments
 from payments_service.storage.inbox_rows import StripeEventFilter, count_events, find_event, list_events
@@ -48,19 +50,21 @@ class ServiceFacts:
     """`sqlite` or `postgresql`."""
 
 
-class OperationsServicer:
+class OperationsServicer(SubscriberServicing):
     """The service `payments.v1.Operations`; the method table finds its methods by their names."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one stage each
         self,
         *,
         database: Database,
         desk: FulfillmentDesk,
         replay: EventReplay,
         reconciler: Reconciler,
+        subscribers: SubscriberRegistry,
         facts: ServiceFacts,
     ) -> None:
         """Take the stages that do the work."""
+        super().__init__(subscribers)
         self._reconciler = reconciler
         self._database = database
         self._desk = desk

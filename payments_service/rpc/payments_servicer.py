@@ -1,6 +1,6 @@
 """Serves what internal callers ask: each method checks what its request names, then hands over to the stage."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
 
 from payments_service.checkout.cancellation import Cancellation
@@ -10,9 +10,13 @@ from payments_service.checkout.lookup import OrderLookup
 from payments_service.checkout.order_wait import OrderWait, require_wait
 from payments_service.checkout.refunding import Refunding
 from payments_service.contract.pb.payments.v1 import payments_pb2 as pb
-from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import StreamFulfillmentsRequest
+from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import (
+    ConsumeFulfillmentsRequest,
+    StreamFulfillmentsRequest,
+)
 from payments_service.contract.pb.payments.v1.order_pb2 import PAYMENT_STATE_UNSPECIFIED
 from payments_service.errors import FieldViolation, InvalidRequestError, OrderNotFoundError
+from payments_service.event_log.fulfillment_consumption import FulfillmentConsumers
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.orders.order_message import entitlement_message, fulfillment_message, order_message
@@ -45,6 +49,7 @@ class PaymentsServicer:
         cancellation: Cancellation,
         desk: FulfillmentDesk,
         streams: FulfillmentStreams,
+        consumers: FulfillmentConsumers,
         clock: Callable[[], datetime],
     ) -> None:
         """Take the stages that do the work."""
@@ -58,6 +63,7 @@ class PaymentsServicer:
         self._cancellation = cancellation
         self._desk = desk
         self._streams = streams
+        self._consumers = consumers
         self._clock = clock
 
     async def create_checkout(self, request: pb.CreateCheckoutRequest, call: Call) -> pb.CreateCheckoutResponse:
@@ -181,3 +187,9 @@ class PaymentsServicer:
     async def stream_fulfillments(self, request: StreamFulfillmentsRequest, call: Call) -> AsyncGenerator[bytes, None]:
         """Send the log to a caller that keeps the cursor; the responses are serialized already."""
         return await self._streams.open(request, call.current_caller)
+
+    async def consume_fulfillments(
+        self, requests: AsyncIterator[ConsumeFulfillmentsRequest], call: Call
+    ) -> AsyncGenerator[bytes, None]:
+        """Send the log to the members of a subscriber, whose place the service keeps."""
+        return await self._consumers.open(requests, call.current_caller)

@@ -23,7 +23,9 @@ from payments_service.checkout.order_wait import OrderWait
 from payments_service.checkout.refunding import Refunding
 from payments_service.contract.pb.payments.v1 import operations_pb2, payments_pb2
 from payments_service.errors import ConfigurationError
+from payments_service.event_log.fulfillment_consumption import FulfillmentConsumers
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
+from payments_service.event_log.subscriber_registry import SubscriberRegistry
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.inbox.reconciler import Reconciler
 from payments_service.inbox.replay import EventReplay
@@ -87,6 +89,8 @@ class ServerParts:
     replay: EventReplay
     reconciler: Reconciler
     streams: FulfillmentStreams
+    consumers: FulfillmentConsumers
+    subscribers: SubscriberRegistry
     clock: Callable[[], datetime]
     facts: ServiceFacts
 
@@ -112,7 +116,9 @@ async def open_server(config: ServerConfig, parts: ServerParts) -> AsyncIterator
     finally:
         health.drain()
         parts.streams.drain()
+        parts.consumers.drain()
         await server.stop(config.drain_seconds)
+        await parts.consumers.departed()
 
 
 def _add_services(
@@ -130,6 +136,7 @@ def _add_services(
         cancellation=parts.cancellation,
         desk=parts.desk,
         streams=parts.streams,
+        consumers=parts.consumers,
         clock=parts.clock,
     )
     operations = OperationsServicer(
@@ -137,6 +144,7 @@ def _add_services(
         desk=parts.desk,
         replay=parts.replay,
         reconciler=parts.reconciler,
+        subscribers=parts.subscribers,
         facts=parts.facts,
     )
     server.add_generic_rpc_handlers(

@@ -29,6 +29,18 @@ async def write_stream(
         written = response
 
 
+async def write_conversation(
+    context: grpc.aio.ServicerContext[Any, Any], responses: AsyncIterator[bytes], write_seconds: float
+) -> None:
+    """Write the responses of a call whose place the service keeps; raises SlowConsumerError."""
+    async for response in responses:
+        try:
+            async with asyncio.timeout(write_seconds):
+                await context.write(response)
+        except TimeoutError as error:
+            raise SlowConsumerError(f"The client has not read for {write_seconds:g} s: open the call again.") from error
+
+
 def _too_slow(written: bytes, write_seconds: float) -> SlowConsumerError:
     cursor = StreamFulfillmentsResponse.FromString(written).cursor
     return SlowConsumerError(

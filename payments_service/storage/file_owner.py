@@ -11,13 +11,22 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.errors import ConfigurationError
-from payments_service.storage.tables import duty_leases, fulfillments, orders, stripe_events
+from payments_service.storage.tables import (
+    duty_leases,
+    fulfillments,
+    orders,
+    stripe_events,
+    subscriber_members,
+    subscriber_shards,
+)
 
 _LEASES = (
     orders.c.creation_lease_expire_time,
     stripe_events.c.lease_expire_time,
     fulfillments.c.lease_expire_time,
     duty_leases.c.expire_time,
+    subscriber_shards.c.expire_time,
+    subscriber_members.c.expire_time,
 )
 
 

@@ -283,3 +283,59 @@ reconcile_marks = Table(
     Column("listed_until", UtcTime, nullable=False),
     Column("last_run_time", UtcTime, nullable=False),
 )
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("filter", LargeBinary, nullable=False),
+    Column("scope", JSON, nullable=False),
+    Column("shard_count", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default="0"),
+    Column("create_time", UtcTime, nullable=False),
+)
+
+subscriber_shards = Table(
+    "subscriber_shards",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("acked_through", BigInteger, nullable=False),
+    Column("acked_ahead", LargeBinary, nullable=False),
+    Column("sent_through", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False, server_default=""),
+    Column("epoch", BigInteger, nullable=False, server_default="0"),
+    Column("expire_time", UtcTime),
+)
+
+subscriber_members = Table(
+    "subscriber_members",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("member_id", Text, primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("expire_time", UtcTime),
+)
+
+subscriber_exceptions = Table(
+    "subscriber_exceptions",
+    metadata,
+    Column("subscriber", Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("shard", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", UtcTime),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("park_time", UtcTime),
+    Column("event_id", String(64), nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("ordering_key", Text, nullable=False),
+    Column("purchase_type", Text, nullable=False),
+    Column("type", SmallInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "subscriber", "state", "park_time", "position"),
+    Index(None, "subscriber", "shard", "position"),
+)

@@ -37,6 +37,8 @@ CONTRACT: list[tuple[PaymentsError, str, str, bool]] = [
     (errors.CursorAheadError("x"), "CURSOR_AHEAD", "FAILED_PRECONDITION", False),
     (errors.SlowConsumerError("x"), "SLOW_CONSUMER", "RESOURCE_EXHAUSTED", False),
     (errors.DrainingError("x"), "DRAINING", "UNAVAILABLE", False),
+    (errors.MemberReplacedError("x"), "MEMBER_REPLACED", "FAILED_PRECONDITION", False),
+    (errors.SubscriberExistsError("x"), "SUBSCRIBER_EXISTS", "ALREADY_EXISTS", False),
     (errors.NotBuiltYetError("x"), "NOT_BUILT_YET", "UNIMPLEMENTED", False),
 ]
 

@@ -33,7 +33,10 @@ from payments_service.contract.pb.payments.v1.purchase_pb2 import (
     Purchase,
     ServicePurchase,
 )
+from payments_service.event_log.consumer_surroundings import ConsumerLimits
+from payments_service.event_log.fulfillment_consumption import FulfillmentConsumers
 from payments_service.event_log.fulfillment_stream import FulfillmentStreams
+from payments_service.event_log.subscriber_registry import SubscriberRegistry
 from payments_service.event_log.tailer import Tailer
 from payments_service.inbox.reconciler import Reconciler
 from payments_service.rpc.callers import KnownCallers, open_callers
@@ -150,6 +153,7 @@ async def open_service(
     database_url: str = "",
     callers: str = callers_toml(*CALLERS),
     stripe: str = NOWHERE,
+    limits: ConsumerLimits | None = None,
     **config: Any,  # noqa: ANN401
 ) -> AsyncIterator[RpcService]:
     """Open everything behind the server, the server, and a channel."""
@@ -165,6 +169,7 @@ async def open_service(
         shared = (stages.database, gateway, stages.waker)
         lookup = OrderLookup(*shared, stages.now)
         streams = FulfillmentStreams(stages.database, tailer, stages.now)
+        consumers = FulfillmentConsumers(stages.database, tailer, stages.now, limits=limits)
         parts = ServerParts(
             database=stages.database,
             callers=known,
@@ -178,6 +183,8 @@ async def open_service(
             replay=stages.replay,
             reconciler=Reconciler(*shared, lambda: [], stages.now),
             streams=streams,
+            consumers=consumers,
+            subscribers=SubscriberRegistry(stages.database, stages.now, consumers.tell),
             clock=stages.now,
             facts=FACTS,
         )

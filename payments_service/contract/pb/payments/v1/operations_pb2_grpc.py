@@ -150,7 +150,6 @@ class OperationsServicer:
     def Reconcile(self, request, context):
         """Asks Stripe now for events that no webhook has brought.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED), STRIPE_UNAVAILABLE (UNAVAILABLE): try again after `RetryInfo`.
         - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account.
         """
@@ -178,9 +177,9 @@ class OperationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateSubscriber(self, request, context):
-        """Makes a subscriber, whose place in the log the service keeps.
+        """Makes a subscriber, whose place in the log the service keeps. It is its caller's: that caller and operators may do
+        what follows, for anybody else it does not exist.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_EXISTS (ALREADY_EXISTS): the name is taken.
         - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
         CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
@@ -190,9 +189,7 @@ class OperationsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSubscribers(self, request, context):
-        """Lists the subscribers, by name, in stable pages.
-
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
+        """Lists the caller's subscribers, an operator's all, by name, in stable pages. No reason is specific to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,7 +198,6 @@ class OperationsServicer:
     def DeleteSubscriber(self, request, context):
         """Deletes a subscriber and its place; its members are cut off.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -211,7 +207,6 @@ class OperationsServicer:
     def SeekSubscriber(self, request, context):
         """Moves a subscriber's place, back to hear again or forward to leave out.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
         CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
@@ -223,7 +218,6 @@ class OperationsServicer:
     def ListParkedEvents(self, request, context):
         """Lists what a subscriber could not work on, the last parked first, in stable pages.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -233,7 +227,6 @@ class OperationsServicer:
     def ReplayParkedEvents(self, request, context):
         """Hands parked events out again.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -56,7 +56,6 @@ class OperationsStub:
     Reconcile: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ReconcileRequest, _operations_pb2.ReconcileResponse]
     """Asks Stripe now for events that no webhook has brought.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED), STRIPE_UNAVAILABLE (UNAVAILABLE): try again after `RetryInfo`.
     - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account.
     """
@@ -72,28 +71,23 @@ class OperationsStub:
     - ORDER_NOT_FOUND (NOT_FOUND): there is no such order; metadata `order_id`.
     """
     CreateSubscriber: _grpc.UnaryUnaryMultiCallable[_operations_pb2.CreateSubscriberRequest, _operations_pb2.CreateSubscriberResponse]
-    """Makes a subscriber, whose place in the log the service keeps.
+    """Makes a subscriber, whose place in the log the service keeps. It is its caller's: that caller and operators may do
+    what follows, for anybody else it does not exist.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_EXISTS (ALREADY_EXISTS): the name is taken.
     - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
       CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
     """
     ListSubscribers: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListSubscribersRequest, _operations_pb2.ListSubscribersResponse]
-    """Lists the subscribers, by name, in stable pages.
-
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
-    """
+    """Lists the caller's subscribers, an operator's all, by name, in stable pages. No reason is specific to it."""
     DeleteSubscriber: _grpc.UnaryUnaryMultiCallable[_operations_pb2.DeleteSubscriberRequest, _operations_pb2.DeleteSubscriberResponse]
     """Deletes a subscriber and its place; its members are cut off.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
     SeekSubscriber: _grpc.UnaryUnaryMultiCallable[_operations_pb2.SeekSubscriberRequest, _operations_pb2.SeekSubscriberResponse]
     """Moves a subscriber's place, back to hear again or forward to leave out.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
       CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
@@ -101,13 +95,11 @@ class OperationsStub:
     ListParkedEvents: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListParkedEventsRequest, _operations_pb2.ListParkedEventsResponse]
     """Lists what a subscriber could not work on, the last parked first, in stable pages.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
     ReplayParkedEvents: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ReplayParkedEventsRequest, _operations_pb2.ReplayParkedEventsResponse]
     """Hands parked events out again.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
 
@@ -139,7 +131,6 @@ class OperationsAsyncStub(OperationsStub):
     Reconcile: _aio.UnaryUnaryMultiCallable[_operations_pb2.ReconcileRequest, _operations_pb2.ReconcileResponse]  # type: ignore[assignment]
     """Asks Stripe now for events that no webhook has brought.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED), STRIPE_UNAVAILABLE (UNAVAILABLE): try again after `RetryInfo`.
     - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account.
     """
@@ -155,28 +146,23 @@ class OperationsAsyncStub(OperationsStub):
     - ORDER_NOT_FOUND (NOT_FOUND): there is no such order; metadata `order_id`.
     """
     CreateSubscriber: _aio.UnaryUnaryMultiCallable[_operations_pb2.CreateSubscriberRequest, _operations_pb2.CreateSubscriberResponse]  # type: ignore[assignment]
-    """Makes a subscriber, whose place in the log the service keeps.
+    """Makes a subscriber, whose place in the log the service keeps. It is its caller's: that caller and operators may do
+    what follows, for anybody else it does not exist.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_EXISTS (ALREADY_EXISTS): the name is taken.
     - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
       CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
     """
     ListSubscribers: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListSubscribersRequest, _operations_pb2.ListSubscribersResponse]  # type: ignore[assignment]
-    """Lists the subscribers, by name, in stable pages.
-
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
-    """
+    """Lists the caller's subscribers, an operator's all, by name, in stable pages. No reason is specific to it."""
     DeleteSubscriber: _aio.UnaryUnaryMultiCallable[_operations_pb2.DeleteSubscriberRequest, _operations_pb2.DeleteSubscriberResponse]  # type: ignore[assignment]
     """Deletes a subscriber and its place; its members are cut off.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
     SeekSubscriber: _aio.UnaryUnaryMultiCallable[_operations_pb2.SeekSubscriberRequest, _operations_pb2.SeekSubscriberResponse]  # type: ignore[assignment]
     """Moves a subscriber's place, back to hear again or forward to leave out.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
       CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
@@ -184,13 +170,11 @@ class OperationsAsyncStub(OperationsStub):
     ListParkedEvents: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListParkedEventsRequest, _operations_pb2.ListParkedEventsResponse]  # type: ignore[assignment]
     """Lists what a subscriber could not work on, the last parked first, in stable pages.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
     ReplayParkedEvents: _aio.UnaryUnaryMultiCallable[_operations_pb2.ReplayParkedEventsRequest, _operations_pb2.ReplayParkedEventsResponse]  # type: ignore[assignment]
     """Hands parked events out again.
 
-    - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
 
@@ -249,7 +233,6 @@ class OperationsServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.ReconcileResponse, _abc.Awaitable[_operations_pb2.ReconcileResponse]]:
         """Asks Stripe now for events that no webhook has brought.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - STRIPE_RATE_LIMITED (RESOURCE_EXHAUSTED), STRIPE_UNAVAILABLE (UNAVAILABLE): try again after `RetryInfo`.
         - STRIPE_MISCONFIGURED (INTERNAL): Stripe does not accept the service's key or account.
         """
@@ -283,9 +266,9 @@ class OperationsServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.CreateSubscriberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.CreateSubscriberResponse, _abc.Awaitable[_operations_pb2.CreateSubscriberResponse]]:
-        """Makes a subscriber, whose place in the log the service keeps.
+        """Makes a subscriber, whose place in the log the service keeps. It is its caller's: that caller and operators may do
+        what follows, for anybody else it does not exist.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_EXISTS (ALREADY_EXISTS): the name is taken.
         - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
           CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
@@ -297,10 +280,7 @@ class OperationsServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.ListSubscribersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.ListSubscribersResponse, _abc.Awaitable[_operations_pb2.ListSubscribersResponse]]:
-        """Lists the subscribers, by name, in stable pages.
-
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
-        """
+        """Lists the caller's subscribers, an operator's all, by name, in stable pages. No reason is specific to it."""
 
     @_abc_1.abstractmethod
     def DeleteSubscriber(
@@ -310,7 +290,6 @@ class OperationsServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.DeleteSubscriberResponse, _abc.Awaitable[_operations_pb2.DeleteSubscriberResponse]]:
         """Deletes a subscriber and its place; its members are cut off.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         """
 
@@ -322,7 +301,6 @@ class OperationsServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.SeekSubscriberResponse, _abc.Awaitable[_operations_pb2.SeekSubscriberResponse]]:
         """Moves a subscriber's place, back to hear again or forward to leave out.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
           CURSOR_AHEAD (FAILED_PRECONDITION): as in StreamFulfillments.
@@ -336,7 +314,6 @@ class OperationsServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.ListParkedEventsResponse, _abc.Awaitable[_operations_pb2.ListParkedEventsResponse]]:
         """Lists what a subscriber could not work on, the last parked first, in stable pages.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         """
 
@@ -348,7 +325,6 @@ class OperationsServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.ReplayParkedEventsResponse, _abc.Awaitable[_operations_pb2.ReplayParkedEventsResponse]]:
         """Hands parked events out again.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it.
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         """
 

@@ -286,10 +286,12 @@ class PaymentsServicer:
         """Sends the event log from a place that the service keeps: members of a subscriber share the work, by acks, credit
         and leases.
 
-        - NOT_BUILT_YET (UNIMPLEMENTED): this version does not serve it; use StreamFulfillments.
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         - CURSOR_EXPIRED (OUT_OF_RANGE): its place is no longer kept; an explicit SeekSubscriber is needed.
         - SLOW_CONSUMER (RESOURCE_EXHAUSTED): the client does not read.
+        - MEMBER_REPLACED (FAILED_PRECONDITION): a later session has the same member_id, which one replica has alone;
+        metadata `member_id`.
+        - DRAINING (UNAVAILABLE): this process is about to stop, or the session is old; open it again.
         - LEASE_LOST: in AckFailure only, where a delivery is another member's by now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

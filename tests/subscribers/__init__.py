@@ -1,0 +1,1 @@
+"""Durable subscribers: members, shards, exceptions, and what operators ask."""

@@ -1,0 +1,20 @@
+"""A subscriber on each kind of database, with leases that are short enough to be waited for."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from integration.rpc.rpc_service import open_service
+
+from payments_service.event_log.consumer_surroundings import ConsumerLimits
+
+from .group_scene import Group
+
+LEASE = 2.0
+LIMITS = ConsumerLimits(lease=LEASE, survey=0.2, impatient_survey=0.05, floors=0.05, drain=1.0)
+
+
+@pytest.fixture
+async def group(database_url: str, tmp_path: Path) -> AsyncIterator[Group]:
+    async with open_service(tmp_path, database_url=database_url, limits=LIMITS) as service:
+        yield Group(service)
