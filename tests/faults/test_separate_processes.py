@@ -34,7 +34,7 @@ async def test_a_rabbitmq_that_freezes_dies_or_is_wiped_costs_no_sale(rabbit_sce
     await shoppers.sell_many(4)
     await shoppers.all_is_well()
 
-    assert max(with_broker, frozen, without) < 3.0
+    assert max(with_broker, frozen, without) < 5.0
 
 
 async def test_a_worker_of_several_processes_survives_each_of_them_and_leaves_no_orphan(rabbit_scene: Scene) -> None:
