@@ -18,6 +18,7 @@ from .shoppers import Shoppers
 
 KILLS = int(os.environ.get("PAYMENTS_TEST_KILLS", "10"))
 """`make test-faults` and `make test-long` ask for more."""
+LONG = KILLS > 10
 
 
 @dataclass
