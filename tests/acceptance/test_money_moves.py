@@ -230,6 +230,28 @@ async def test_each_period_is_granted_once_and_extends_access(shop: Shop) -> Non
 
 
 @ON_SQLITE
+async def test_deliveries_in_reverse_and_twice_end_the_same(shop: Shop) -> None:
+    await shop.sandbox("PUT", "faults", {"webhooks": {"reorder": True, "duplicate": 1}})
+    async with shop.subscribed() as told:
+        order = await subscribed(shop, told)
+        await shop.sandbox("POST", f"subscriptions/{order.subscription_id}/renew", {"paid": True})
+        await until(shop, order, lambda now: told_of(told, order).count("FULFILLED") == 2)
+        newest = (await shop.order_now(order)).fulfillments[0]
+        await shop.sandbox("POST", f"payment_intents/{newest.payment_intent_id}/refund", {"amount": 100})
+        await told.of(order, Event.TYPE_REFUNDED)
+        await shop.sandbox("POST", f"payment_intents/{newest.payment_intent_id}/refund")
+        await told.of(order, Event.TYPE_REVOKED)
+        await verdicts(shop, "charge.refunded", 2)
+        refunded = await shop.order_now(order)
+
+    assert sorted(told_of(told, order)) == sorted(
+        ["CHECKOUT_COMPLETED", "PAYMENT_SUCCEEDED", "RENEWED", "REVOKED", *["FULFILLED", "REFUNDED"] * 2]
+    )
+    assert (refunded.payment_state, refunded.refunded.minor_units) == (PAYMENT_STATE_PARTIALLY_REFUNDED, 1500)
+    assert refunded.subscription_state == SUBSCRIPTION_STATE_ACTIVE
+
+
+@ON_SQLITE
 async def test_a_failed_renewal_is_past_due_until_it_is_paid(shop: Shop) -> None:
     async with shop.subscribed() as told:
         order = await subscribed(shop, told)
