@@ -82,14 +82,14 @@ class Assembly:
         if not self._secrets:
             self._secrets = (f"whsec_{secrets.token_hex(16)}",)
         host, port = split_address(self._settings.sandbox_address)
-        config = SandboxConfig(
-            host=host,
-            port=port,
-            database=self._settings.sandbox_database,
-            webhook_url=webhook_url,
-            webhook_secrets=self._secrets,
-        )
         try:
+            config = SandboxConfig(
+                host=host,
+                port=port,
+                database=self._settings.sandbox_database,
+                webhook_url=webhook_url,
+                webhook_secrets=self._secrets,
+            )
             return await self._stack.enter_async_context(open_sandbox(config))
         except SandboxRefusedError as error:
             raise ConfigurationError(str(error)) from error

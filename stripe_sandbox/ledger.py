@@ -159,10 +159,10 @@ class Ledger:
 
 def open_ledger(path: Path) -> Ledger:
     """Open the file, or make it; a file that cannot be used is refused with what to do."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         return Ledger(open_connection(str(path)))
-    except sqlite3.DatabaseError as error:
+    except (OSError, sqlite3.DatabaseError) as error:
         raise SandboxRefusedError(
             f"The sandbox cannot use its database {path}: {error}. If another sandbox is running with it, stop that "
             "one; if the file is of no use any more, delete it; or set PAYMENTS_SANDBOX_DATABASE to another path."

@@ -131,6 +131,8 @@ async def test_the_sandbox_runs_alone(payments: CommandLine) -> None:
         ("bridge", KEY | POSTGRES, "PAYMENTS_STRIPE_WEBHOOK_SECRETS is empty"),
         ("serve", KEY | POSTGRES | REDIS, "user:***@127.0.0.1:1/db cannot be reached"),
         ("up", {"grpc_address": "0.0.0.0:0"}, "PAYMENTS_CALLERS_FILE"),
+        ("up", {"sandbox_address": "0.0.0.0:0"}, "PAYMENTS_SANDBOX_ADDRESS"),
+        ("up", {"sandbox_database": "/dev/null/sandbox.db"}, "PAYMENTS_SANDBOX_DATABASE"),
     ],
 )
 async def test_what_cannot_start_says_why_in_one_sentence(
