@@ -76,6 +76,27 @@ async def test_a_request_under_way_is_answered_after_the_bridge_began_to_stop(in
     assert await inbox.ids() == {event["id"]}
 
 
+async def test_an_answer_under_way_is_given_although_the_bridge_stops(inbox: Inbox) -> None:
+    async with AsyncExitStack() as stack:
+        driver = await stack.enter_async_context(open_driver(inbox, NotedWaker()))
+        event = an_event()
+        payload = json.dumps(event).encode()
+        request = raw_request(payload, f"Stripe-Signature: {signed(payload)}", f"Content-Length: {len(payload)}")
+        reader, writer = await driver.connect()
+        async with asyncio.timeout(WAIT_SECONDS):
+            with inbox.away():
+                writer.write(request)
+                await driver.get("/healthz")
+                stopping = asyncio.create_task(stack.aclose())
+                while not await refuses(driver.bridge.url):
+                    pass
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+            await stopping
+        writer.close()
+
+    assert await inbox.ids() == {event["id"]}
+
+
 async def test_idle_and_unfinished_connections_do_not_hold_up_the_end(inbox: Inbox) -> None:
     async with AsyncExitStack() as stack:
         driver = await stack.enter_async_context(open_driver(inbox, NotedWaker()))
