@@ -17,6 +17,8 @@ class StripeApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         executed: bool = False,
+        keeps_work: bool = False,
+        details: JsonObject | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
@@ -26,11 +28,13 @@ class StripeApiError(Exception):
         self.code = code
         self.param = param
         self.executed = executed  # then an idempotency key remembers the answer
+        self.keeps_work = keeps_work  # then what was done before it is committed
+        self.details = details or {}
         self.headers = headers or {}
 
     def body(self, request_id: str) -> JsonObject:
         """Write the envelope, without the fields that do not apply."""
-        error: JsonObject = {"message": self.message, "type": self.kind}
+        error: JsonObject = {"message": self.message, "type": self.kind, **self.details}
         if self.code:
             error |= {
                 "code": self.code,

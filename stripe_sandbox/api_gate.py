@@ -17,6 +17,7 @@ from stripe_sandbox.configuration import API_VERSION
 from stripe_sandbox.idempotency_keys import IdempotencyKeys, OwnedKey, SavedAnswer, fingerprint
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id
+from stripe_sandbox.older_version import in_todays_words
 from stripe_sandbox.parameter_check import check_parameters
 from stripe_sandbox.request_headers import check_headers, connected_account
 
@@ -129,8 +130,7 @@ class ApiGate:
         """Do the work and keep its answer in one transaction; a refusal undoes the work."""
         try:
             with self._account.ledger.transaction():
-                body = operation(self._checked(incoming, parameters))
-                status = 200
+                body, status = self._answer(incoming, parameters, operation)
                 if failing:
                     error = internal_error()
                     body, status = error.body(incoming.request_id), error.status
@@ -140,6 +140,15 @@ class ApiGate:
                 raise
             with self._account.ledger.transaction():
                 return self._keep(incoming, refusal.body(incoming.request_id), refusal.status)
+
+    def _answer(self, incoming: Incoming, parameters: str, operation: Operation) -> tuple[JsonObject, int]:
+        """Do the work; some refusals, such as a declined card, leave something behind."""
+        try:
+            return operation(self._checked(incoming, parameters)), 200
+        except StripeApiError as refusal:
+            if not refusal.keeps_work:
+                raise
+            return refusal.body(incoming.request_id), refusal.status
 
     def _checked(self, incoming: Incoming, parameters: str) -> Call:
         checked = check_parameters(parameters, incoming.form)
@@ -159,6 +168,8 @@ class ApiGate:
 async def _read(request: Request, request_id: str) -> Incoming:
     posted = request.method == "POST"
     form = parse_form(await _body(request) if posted else request.scope["query_string"])
+    if "stripe-version" not in request.headers:
+        form = in_todays_words(form)
     key = request.headers.get("idempotency-key", "") if posted else ""
     digest = fingerprint(request.method, request.url.path, form) if key else ""
     owned = OwnedKey(connected_account(request.headers), key)

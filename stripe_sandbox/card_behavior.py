@@ -13,6 +13,10 @@ _NAME = re.compile(r"(?:pm_card|tok)_(?:[a-z]+_)?(\w+)")
 _GOOD_NAMES = frozenset(
     ["visa", "mastercard", "amex", "discover", "diners", "jcb", "unionpay", "debit", "prepaid", "us", "bypassPending"]
 )
+# Stripe's test accounts whose debits fail.
+_FAILING_IBANS = frozenset(
+    ["AT861904300235473202", "AT051904300235473205", "DE62370400440532013001", "IT60X0542811101000000123456"]
+)
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,9 @@ def behavior_of(ledger: Ledger, method_id: object) -> CardBehavior:
     """Give what a payment method does; one of no test card is good."""
     known: JsonObject = ledger.find(KIND, method_id) or {}
     return behavior_named(known.get("name", "")) or GOOD
+
+
+def iban_fails(ledger: Ledger, method_id: str) -> bool:
+    """Tell whether a payment method is one of Stripe's test accounts whose debits fail."""
+    known: JsonObject = ledger.find(KIND, method_id) or {}
+    return known.get("name") in _FAILING_IBANS

@@ -1,4 +1,4 @@
-"""Stripe's API of customers, products and prices: create and retrieve."""
+"""Stripe's API of products and prices: create and retrieve."""
 
 from starlette.routing import Route
 
@@ -8,27 +8,16 @@ from stripe_sandbox.catalog import make_price, make_product
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_pages import retrieve
 from stripe_sandbox.session_rules import check_metadata
-from stripe_sandbox.subscription_objects import make_customer
 
 
 def catalog_routes(gate: ApiGate) -> list[Route]:
     """Serve them."""
     return [
-        gate.route("POST", "/v1/customers", "customer_create", _create_customer),
-        gate.route("GET", "/v1/customers/{id}", "customer_retrieve", retrieve("customer")),
         gate.route("POST", "/v1/products", "product_create", _create_product),
         gate.route("GET", "/v1/products/{id}", "product_retrieve", retrieve("product")),
         gate.route("POST", "/v1/prices", "price_create", _create_price),
         gate.route("GET", "/v1/prices/{id}", "price_retrieve", retrieve("price")),
     ]
-
-
-def _create_customer(call: Call) -> JsonObject:
-    check_metadata(call.parameters.get("metadata") or {}, "metadata")
-    customer = make_customer(call.parameters.get("email"), call.parameters, call.account.clock.seconds())
-    call.account.ledger.put(customer)
-    call.account.emit("customer.created", customer, call.cause)
-    return customer
 
 
 def _create_product(call: Call) -> JsonObject:

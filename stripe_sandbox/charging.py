@@ -1,5 +1,6 @@
 """Charges a payment intent once: the money comes, or the bank declines; what a test card does besides happens too."""
 
+from stripe_sandbox.api_error import StripeApiError
 from stripe_sandbox.card_behavior import behavior_of
 from stripe_sandbox.change import Change
 from stripe_sandbox.dispute_flow import open_dispute
@@ -15,6 +16,18 @@ DECLINED = {
     "message": "Your card was declined.",
     "type": "card_error",
 }
+
+
+def declined_error() -> StripeApiError:
+    """Say that the card was declined, and that all that came of it is kept."""
+    return StripeApiError(
+        str(DECLINED["message"]),
+        status=402,
+        kind="card_error",
+        code=DECLINED["code"],
+        details={"decline_code": DECLINED["decline_code"], "advice_code": DECLINED["advice_code"]},
+        keeps_work=True,
+    )
 
 
 def would_decline(change: Change, method_id: str) -> bool:

@@ -1,5 +1,7 @@
 """The page on which a buyer pays, pays later, is declined, or goes away; plain forms, no script needed."""
 
+from collections.abc import Callable, Mapping
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -18,7 +20,11 @@ from stripe_sandbox.webhook_sender import WebhookSender
 DELIVERY_WAIT_SECONDS = 10.0
 # The rest is folded away, or on a phone the buttons would be far below.
 _ITEMS_SHOWN = 5
-_MOVES = {"pay": payment_flow.pay, "pay_later": payment_flow.pay_later, "decline": payment_flow.decline}
+_MOVES: Mapping[str, Callable[[SandboxAccount, str], Change]] = {
+    "pay": payment_flow.pay,
+    "pay_later": payment_flow.pay_later,
+    "decline": payment_flow.decline,
+}
 
 
 class CheckoutPage:

@@ -1,11 +1,14 @@
 """The controls under `/_sandbox`: what a buyer, a bank, the dashboard, time and bad luck do to the account."""
 
+from collections.abc import Callable, Mapping
+
 from starlette.requests import Request
 from starlette.routing import Route
 
 from stripe_sandbox import payment_flow
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_error import StripeApiError
+from stripe_sandbox.change import Change
 from stripe_sandbox.control_gate import BadControlError, checked_body, control_route
 from stripe_sandbox.event_operations import resend_event
 from stripe_sandbox.fault_plan import FaultPlan
@@ -15,7 +18,7 @@ from stripe_sandbox.payment_method_flow import payment_method
 from stripe_sandbox.session_object import KIND, shown_session
 from stripe_sandbox.timetable import advance
 
-MOVES = {
+MOVES: Mapping[str, Callable[[SandboxAccount, str], Change]] = {
     "pay": payment_flow.pay,
     "pay_later": payment_flow.pay_later,
     "settle": payment_flow.settle,

@@ -25,6 +25,17 @@ _LONGEST_TEXT, _LONGEST_DESCRIPTION = 5000, 40_000
 _INTEGER = re.compile(r"-?\d{1,18}")
 # Names that the SDK imports for type checkers only.
 _TYPE_CHECKING_NAMES = {"UntypedStripeObject": Mapping, "Decimal": Decimal, "StripeContext": str, "Mapping": Mapping}
+
+
+class _PaymentPageRetrieveParams(TypedDict):
+    """What the command line asks of a payment page; the SDK has no types of these."""
+
+
+class _PaymentPageConfirmParams(TypedDict):
+    payment_method: str
+    expected_amount: NotRequired[int]
+
+
 _PARAMETERS: dict[str, Any] = {
     "session_create": checkout_params.SessionCreateParams,
     "session_list": checkout_params.SessionListParams,
@@ -57,6 +68,21 @@ _PARAMETERS: dict[str, Any] = {
     "dispute_retrieve": stripe.params.DisputeRetrieveParams,
     "dispute_update": stripe.params.DisputeUpdateParams,
     "dispute_close": stripe.params.DisputeCloseParams,
+    "payment_method_create": stripe.params.PaymentMethodCreateParams,
+    "payment_method_retrieve": stripe.params.PaymentMethodRetrieveParams,
+    "payment_method_attach": stripe.params.PaymentMethodAttachParams,
+    "payment_method_detach": stripe.params.PaymentMethodDetachParams,
+    "payment_page_retrieve": _PaymentPageRetrieveParams,
+    "payment_page_confirm": _PaymentPageConfirmParams,
+    "payment_intent_create": stripe.params.PaymentIntentCreateParams,
+    "customer_update": stripe.params.CustomerUpdateParams,
+    "subscription_create": stripe.params.SubscriptionCreateParams,
+    "invoice_create": stripe.params.InvoiceCreateParams,
+    "invoice_item_create": stripe.params.InvoiceItemCreateParams,
+    "invoice_finalize": stripe.params.InvoiceFinalizeInvoiceParams,
+    "invoice_pay": stripe.params.InvoicePayParams,
+    "invoice_void": stripe.params.InvoiceVoidInvoiceParams,
+    "invoice_mark_uncollectible": stripe.params.InvoiceMarkUncollectibleParams,
     "charge_list": stripe.params.ChargeListParams,
     "event_list": stripe.params.EventListParams,
     "event_retrieve": stripe.params.EventRetrieveParams,

@@ -35,7 +35,7 @@ def pay(account: SandboxAccount, session_id: str, method_id: str = "") -> Change
     if would_decline(Change(account), method_id):
         return decline(account, session_id, method_id)
     session, change = _open_session(account, session_id), Change(account)
-    _meet_customer(account, session, change)
+    _meet_customer(account, session, change, method_id)
     if session["mode"] == "subscription":
         _subscribe(session, change, method_id)
     elif session["amount_total"]:
@@ -48,7 +48,7 @@ def pay(account: SandboxAccount, session_id: str, method_id: str = "") -> Change
     return change
 
 
-def pay_later(account: SandboxAccount, session_id: str) -> Change:
+def pay_later(account: SandboxAccount, session_id: str, method: JsonObject | None = None) -> Change:
     """Complete the checkout by a bank debit whose money comes, or not, days later."""
     session, change = _open_session(account, session_id), Change(account)
     if session["mode"] == "subscription":
@@ -57,10 +57,10 @@ def pay_later(account: SandboxAccount, session_id: str) -> Change:
         raise WrongStateError(f"Checkout session {session_id} costs nothing, so nothing can be paid later: pay it.")
     if session["payment_method_types"] == ["card"]:
         raise WrongStateError(f"Checkout session {session_id} takes cards only, so nothing can be paid later: pay it.")
-    _meet_customer(account, session, change)
-    now = account.clock.seconds()
+    _meet_customer(account, session, change, method["id"] if method else "")
     intent = _intent(account, session, "sepa_debit", change)
-    charge = make_charge(intent, session["customer_details"], "pending", now)
+    intent["payment_method"] = method and method["id"]
+    charge = make_charge(intent, session["customer_details"], "pending", change.now)
     intent |= {"status": "processing", "latest_charge": charge["id"], "payment_method": charge["payment_method"]}
     change.keep(intent, "payment_intent.processing")
     change.keep(charge, "charge.pending")
@@ -173,8 +173,9 @@ def can_pay_later(session: JsonObject) -> bool:
     )
 
 
-def _meet_customer(account: SandboxAccount, session: JsonObject, change: Change) -> None:
-    email = known_email(account, session) or BUYER
+def _meet_customer(account: SandboxAccount, session: JsonObject, change: Change, method_id: str) -> None:
+    method = account.ledger.find("payment_method", method_id) or {"billing_details": {}}
+    email = known_email(account, session) or method["billing_details"].get("email") or BUYER
     session["customer_details"] = customer_details(email)
     if session["customer"] is None and session["customer_creation"] == "always":
         customer = make_customer(email, {"name": "Sandbox Buyer"}, account.clock.seconds())

@@ -3,6 +3,7 @@
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_error import no_such
 from stripe_sandbox.card_behavior import behavior_named, remember_behavior
+from stripe_sandbox.change import Change
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.payment_method_object import make_payment_method
 
@@ -24,4 +25,11 @@ def keep_test_card(account: SandboxAccount, name: str, billing: JsonObject) -> J
     method = make_payment_method("card", billing, None, account.clock.seconds())
     account.ledger.put(method)
     remember_behavior(account.ledger, method["id"], name)
+    return method
+
+
+def attach(change: Change, method: JsonObject, customer: str) -> JsonObject:
+    """Give one to a customer."""
+    method["customer"] = customer
+    change.keep(method, "payment_method.attached")
     return method

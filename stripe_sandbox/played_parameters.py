@@ -35,6 +35,28 @@ SESSION_CREATE: _Played = {
     "subscription_data": _names("description metadata"),
 }
 SESSION_UPDATE: _Played = _names("expand metadata")
+_ADDRESS = _names("city country line1 line2 postal_code state")
+PAYMENT_METHOD_CREATE: _Played = {
+    **_names("expand type"),
+    "billing_details": {**_names("email name phone"), "address": _ADDRESS},
+    "card": _names("token"),
+    "sepa_debit": _names("iban"),
+}
+PAYMENT_INTENT_CREATE: _Played = _names(
+    "allowed_payment_method_types amount automatic_payment_methods confirm currency customer description expand "
+    "metadata payment_method receipt_email return_url setup_future_usage shipping statement_descriptor "
+    "statement_descriptor_suffix transfer_group"
+)
+CUSTOMER_UPDATE: _Played = {
+    **_names("description email expand metadata name phone"), "invoice_settings": _names("default_payment_method"),
+}  # fmt: skip
+SUBSCRIPTION_CREATE: _Played = {
+    **_names("customer default_payment_method description expand metadata"), "items": _names("price quantity"),
+}  # fmt: skip
+INVOICE_ITEM_CREATE: _Played = _names("amount currency customer description expand metadata")
+INVOICE_CREATE: _Played = _names(
+    "auto_advance collection_method currency customer description expand metadata pending_invoice_items_behavior"
+)
 REFUND_CREATE: _Played = _names("amount charge expand metadata payment_intent reason")
 DISPUTE_UPDATE: _Played = _names("expand metadata")
 _CANCELLATION = _names("comment feedback")

@@ -11,23 +11,29 @@ from starlette.responses import JSONResponse, Response
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_gate import ApiGate
 from stripe_sandbox.catalog_operations import catalog_routes
+from stripe_sandbox.charge_operations import charge_routes
 from stripe_sandbox.checkout_page import CheckoutPage
 from stripe_sandbox.configuration import SandboxConfig
 from stripe_sandbox.control_routes import Controls
+from stripe_sandbox.customer_operations import customer_routes
 from stripe_sandbox.dispute_operations import dispute_routes
 from stripe_sandbox.endpoint_operations import endpoint_routes
 from stripe_sandbox.event_operations import event_routes
 from stripe_sandbox.foreign_controls import ForeignControls
+from stripe_sandbox.invoice_drafting import invoice_drafting_routes
 from stripe_sandbox.invoice_operations import invoice_routes
 from stripe_sandbox.money_controls import MoneyControls
 from stripe_sandbox.old_records import OldRecords
 from stripe_sandbox.overview_page import OverviewPage
 from stripe_sandbox.page_templates import missing_page
 from stripe_sandbox.parameter_types import parameter_adapter
-from stripe_sandbox.payment_operations import payment_routes
+from stripe_sandbox.payment_intent_operations import payment_intent_routes
+from stripe_sandbox.payment_method_operations import payment_method_routes
+from stripe_sandbox.payment_page_operations import payment_page_routes
 from stripe_sandbox.refund_operations import refund_routes
 from stripe_sandbox.session_operations import session_routes
 from stripe_sandbox.subscription_controls import SubscriptionControls
+from stripe_sandbox.subscription_creation import subscription_creation_routes
 from stripe_sandbox.subscription_operations import subscription_routes
 from stripe_sandbox.timetable import do_due, next_time
 from stripe_sandbox.wake_loop import run_wake_loop
@@ -56,12 +62,18 @@ def create_app(config: SandboxConfig) -> Starlette:
 
     routes = [
         *session_routes(gate),
-        *payment_routes(gate),
+        *payment_intent_routes(gate),
+        *charge_routes(gate),
+        *payment_method_routes(gate),
+        *payment_page_routes(gate),
         *refund_routes(gate),
         *dispute_routes(gate),
         *subscription_routes(gate),
+        *subscription_creation_routes(gate),
         *invoice_routes(gate),
+        *invoice_drafting_routes(gate),
         *catalog_routes(gate),
+        *customer_routes(gate),
         *event_routes(gate),
         *endpoint_routes(gate),
         gate.unknown_route("/v1/{path:path}"),

@@ -23,11 +23,13 @@ from payments_service.storage.schema import migrate
 
 from .postgres_binaries import readable, server_user
 
-# A shell keeps the server: when the test run ends, however it ends, the shell's input closes and it stops the server.
+# A shell keeps the server: when the test run ends, however it ends, the shell's input closes, it stops the server, and
+# where nobody is left to do so it removes the files.
 KEEPER = """
-if "$1/pg_ctl" -D "$2" -l "$2/log" -w -s start; then echo started; else echo failed; fi
+if "$1/pg_ctl" -D "$2/data" -l "$2/data/log" -w -s start; then echo started; else echo failed; fi
 read how
-"$1/pg_ctl" -D "$2" -w -s -m "${how:-immediate}" stop
+"$1/pg_ctl" -D "$2/data" -w -s -m "${how:-immediate}" stop
+[ -n "$how" ] || rm -rf "$2"
 """
 # The time zone is an odd one, and the isolation not the usual one: nothing may lean on a server's defaults.
 SETTINGS = {
@@ -53,6 +55,7 @@ class PostgresServer:
     def __init__(self, programs: Path, folder: Path) -> None:
         """Take a cluster that initdb has made."""
         self.programs = programs
+        self._folder = folder
         self._data = folder / "data"
         self._port = 0
         self._keeper: subprocess.Popen[str] | None = None
@@ -134,7 +137,7 @@ class PostgresServer:
 
     def _try_to_start(self) -> bool:
         self._keeper = subprocess.Popen(
-            ["sh", "-c", KEEPER, "keeper", self.programs, self._data],
+            ["sh", "-c", KEEPER, "keeper", self.programs, self._folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
