@@ -29,7 +29,7 @@ async def scene(database_url: str) -> AsyncIterator[Scene]:
 async def test_a_group_keeps_its_promises_whatever_happens(scene: Scene, seed: int) -> None:
     machine = GroupMachine(scene, seed)
 
-    await machine.run(25.0 if LONG else 5.0)
+    await machine.run(25.0 if LONG else 4.0)
 
     await machine.finish()
     assert machine.crashes

@@ -6,7 +6,7 @@ import pytest
 
 from .ledger_machine import LedgerMachine
 
-SEEDS = 400 if os.environ.get("PAYMENTS_TEST_LONG") else 30
+SEEDS = 400 if os.environ.get("PAYMENTS_TEST_LONG") else 12
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
