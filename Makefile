@@ -38,6 +38,11 @@ test-long: setup ## Run the databases' tests on every PostgreSQL version (fetche
 		PAYMENTS_TEST_POSTGRES=.postgresql PAYMENTS_TEST_DATABASES=postgresql-$$version CI=1 \
 			$(BIN)/pytest -n 2 -k postgresql-$$version tests/integration tests/event_log tests/acceptance || exit 1; \
 	done
+	PAYMENTS_TEST_KILLS=1000 $(BIN)/pytest -m faults
+
+.PHONY: test-faults
+test-faults: setup ## Kill, freeze, starve and cut off real processes, for longer than `make test` does
+	PAYMENTS_TEST_KILLS=100 $(BIN)/pytest -m faults
 
 .PHONY: format
 format: setup ## Format the code

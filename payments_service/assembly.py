@@ -7,6 +7,7 @@ import asyncio
 import secrets
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 
 from payments_service.actors.broker import make_broker
 from payments_service.actors.crew import Crew
@@ -100,10 +101,10 @@ class Assembly:
         gateway = await self._stack.enter_async_context(open_gateway(key))
         tailer = Tailer(database)
         sequencer = Sequencer(database, tailer.hint, tick_seconds=None)
-        crew = Crew(make_broker(settings.broker_url), asyncio.get_running_loop())
-        self._stack.callback(crew.close)
+        crew = Crew(partial(make_broker, settings.broker_url), asyncio.get_running_loop())
+        self._stack.push_async_callback(crew.close)
         await self._log(tailer, sequencer)
-        waker = MessageWaker(crew.apply_event, crew.fulfill, sequencer.poke)
+        waker = MessageWaker(crew.apply_event, crew.fulfill, crew.run_plugin, sequencer.poke)
         waker.start()
         self._stack.push_async_callback(asyncio.to_thread, waker.stop, WAKER_STOP_SECONDS)
         callers = await self._stack.enter_async_context(open_callers(settings.callers_file))

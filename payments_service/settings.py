@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, gt=0)
     """Connections of a process to PostgreSQL; a process with gRPC has one more, to listen."""
     broker_url: str = "memory://"
+    worker_processes: int = Field(default=1, gt=0, le=256)
+    worker_threads: int = Field(default=8, gt=0, le=256)
+    """How many events and fulfillments a worker's process has in work at once, and as many again of plug-ins."""
     grpc_address: str = "127.0.0.1:50051"
     bridge_address: str = "127.0.0.1:8080"
     stripe_api_key: SecretStr = SecretStr("")

@@ -5,8 +5,10 @@ import random
 import secrets
 import socket
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 
+from payments_service.actors.direct_waker import DirectWaker
 from payments_service.actors.duty import Duty
 from payments_service.actors.duty_roster import DutyRoster
 from payments_service.actors.event_work import EventWork
@@ -14,33 +16,48 @@ from payments_service.actors.forward_work import forward_duties
 from payments_service.actors.fulfillment_work import FulfillmentWork
 from payments_service.actors.retention import ROUND_SECONDS as TRIM_SECONDS
 from payments_service.actors.retention import Retention
-from payments_service.actors.sweep import Sweep, due_events, due_fulfillments, due_refunds
+from payments_service.actors.sweep import Sweep, due_events, due_of, due_refunds
 from payments_service.checkout.lookup import OrderLookup
 from payments_service.checkout.overdue_orders import ROUND_SECONDS as OVERDUE_SECONDS
 from payments_service.checkout.overdue_orders import OverdueOrders
 from payments_service.checkout.refunding import Refunding
 from payments_service.event_log.sequencer import TICK_SECONDS
 from payments_service.forwarding.delivery import open_delivery
-from payments_service.fulfillment.attempt import FulfillmentAttempts
-from payments_service.fulfillment.registry import load_registry
+from payments_service.fulfillment.attempt import LOCAL_LEASE_SECONDS, PLUGIN_LEASE_SECONDS, FulfillmentAttempts, Share
+from payments_service.fulfillment.registry import FulfillerRegistry, load_registry
 from payments_service.process_parts import Core, clock
 from payments_service.retry_policy import EVENT_RETRIES, FULFILLMENT_RETRIES
+from payments_service.storage.fulfillment_rows import PurchaseTypes
 
 
 async def open_worker(stack: AsyncExitStack, core: Core) -> DutyRoster:
     """Start the actors; the roster that comes back is still to be run."""
     registry = load_registry(core.settings.grace_days)
-    attempts = FulfillmentAttempts(core.database, registry, FULFILLMENT_RETRIES, clock, random.random)
+    fulfillments, plugins = _fulfillments(core, registry)
     events = EventWork(core.database, core.enquiry, core.waker, core.rules, EVENT_RETRIES, clock, random.random)
-    fulfillments = FulfillmentWork(attempts, core.waker)
-    core.crew.employ(events.work, fulfillments.work)
-    await stack.enter_async_context(core.crew.at_work())
-    sweeps = (
-        Sweep("stripe_events", core.database, due_events, events.work).duty,
-        Sweep("fulfillments", core.database, due_fulfillments, fulfillments.work).duty,
-    )
+    core.crew.employ(events.work, fulfillments.work, plugins.work if plugins else None)
+    await stack.enter_async_context(core.crew.at_work(core.settings.worker_threads))
+    swept = replace(events, waker=DirectWaker(core.waker, fulfillments.work))
+    sweeps = [Sweep("stripe_events", core.database, due_events, swept.work).duty]
+    sweeps += [_sweep(core, "fulfillments", fulfillments)]
+    sweeps += [_sweep(core, "plugin_fulfillments", plugins)] if plugins else []
     duties = [*sweeps, *_duties(core), *await _forwards(stack, core)]
     return DutyRoster(core.database, duties, _holder(), random.random)
+
+
+def _fulfillments(core: Core, registry: FulfillerRegistry) -> tuple[FulfillmentWork, FulfillmentWork | None]:
+    """Give our own fulfillers' work, and the plug-ins': apart, so that a slow plug-in holds up nothing but its kind."""
+    attempts = FulfillmentAttempts(core.database, registry, FULFILLMENT_RETRIES, clock, random.random)
+    local = Share(PurchaseTypes(registry.plugin_types, others=True), LOCAL_LEASE_SECONDS)
+    plugged = Share(PurchaseTypes(registry.plugin_types), PLUGIN_LEASE_SECONDS)
+    if not registry.plugin_types:
+        return FulfillmentWork(attempts, core.waker, local), None
+    ours = FulfillmentWork(attempts, core.waker, local, core.waker.wake_plugin)
+    return ours, FulfillmentWork(attempts, core.waker, plugged)
+
+
+def _sweep(core: Core, name: str, work: FulfillmentWork) -> Duty:
+    return Sweep(name, core.database, due_of(work.share.types), work.work).duty
 
 
 def _duties(core: Core) -> list[Duty]:

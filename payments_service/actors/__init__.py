@@ -1,1 +1,1 @@
-"""Dramatiq's side: the broker, two actors and the sweep behind them; messages carry an id and nothing else."""
+"""Dramatiq's side: the broker, the actors and the sweep behind them; messages carry an id and nothing else."""

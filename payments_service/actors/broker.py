@@ -13,6 +13,7 @@ from payments_service.errors import ConfigurationError, PaymentsError
 
 EVENTS_QUEUE = "stripe_events"
 FULFILLMENTS_QUEUE = "fulfillments"
+PLUGINS_QUEUE = "plugin_fulfillments"
 MAX_QUEUED = 10_000
 
 
@@ -46,29 +47,15 @@ def make_broker(url: str) -> dramatiq.Broker:
 
 def _rabbitmq(url: str) -> dramatiq.Broker:
     try:
-        import pika  # an extra that only this broker needs
-        from dramatiq.brokers.rabbitmq import RabbitmqBroker
+        from payments_service.actors.rabbitmq_broker import open_rabbitmq  # an extra that only this broker needs
     except ImportError as error:
         raise ConfigurationError("PAYMENTS_BROKER_URL is amqp://, which needs `payments-service[rabbitmq]`.") from error
-    parameters = pika.URLParameters(url)
-    parameters.heartbeat = 10
-    parameters.socket_timeout = 3
-    parameters.stack_timeout = 5
-    parameters.blocked_connection_timeout = 5
-    return RabbitmqBroker(parameters=[parameters], middleware=[])
+    return open_rabbitmq(url)
 
 
 def _redis(url: str) -> dramatiq.Broker:
     try:
-        from dramatiq.brokers.redis import RedisBroker  # an extra that only this broker needs
+        from payments_service.actors.redis_broker import open_redis  # an extra that only this broker needs
     except ImportError as error:
         raise ConfigurationError("PAYMENTS_BROKER_URL is redis://, which needs `payments-service[redis]`.") from error
-    return RedisBroker(  # type: ignore[no-untyped-call]
-        url=url,
-        middleware=[],
-        namespace="payments",
-        maintenance_chance=100_000,
-        heartbeat_timeout=15_000,
-        socket_timeout=10,
-        socket_connect_timeout=3,
-    )
+    return open_redis(url)

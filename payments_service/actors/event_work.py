@@ -23,8 +23,9 @@ from payments_service.retry_policy import RetryPolicy
 from payments_service.storage.database import Database
 from payments_service.storage.inbox_rows import InboxRow, claim_event, postpone_event, settle_event
 
-LEASE_SECONDS = 30.0
-APPLY_SECONDS = 20.0
+LEASE_SECONDS = 15.0
+"""What a worker that dies in the midst of an event delays it by."""
+APPLY_SECONDS = 12.0
 MAX_ERROR = 500
 _log = structlog.get_logger(__name__)
 

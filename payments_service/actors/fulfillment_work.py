@@ -1,12 +1,13 @@
 """The second actor's work: one attempt at one fulfillment, told in one log line; it never raises."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
 import structlog
 
 from payments_service.errors import StorageUnavailableError
-from payments_service.fulfillment.attempt import FulfillmentAttempts
+from payments_service.fulfillment.attempt import ALL, FulfillmentAttempts, Share
 from payments_service.fulfillment.settlement import AttemptLostError
 from payments_service.inbox.waker import Waker
 from payments_service.orders.states import FulfillmentState
@@ -20,12 +21,15 @@ class FulfillmentWork:
 
     attempts: FulfillmentAttempts
     waker: Waker
+    share: Share = ALL
+    hand_on: Callable[[str], None] | None = None
+    """Where a wake-up goes for which there was nothing to do here: it may be a plug-in's."""
 
     async def work(self, fulfillment_id: str) -> None:
         """Make an attempt if one is due."""
         began = perf_counter()
         try:
-            attempted = await self.attempts.attempt(fulfillment_id)
+            attempted = await self.attempts.attempt(fulfillment_id, self.share)
         except (AttemptLostError, StorageUnavailableError) as error:
             _log.warning("fulfillment.not_settled", fulfillment_id=fulfillment_id, error=error.message)
             return
@@ -33,6 +37,8 @@ class FulfillmentWork:
             _log.exception("fulfillment.attempt_failed", fulfillment_id=fulfillment_id)
             return
         if attempted is None:
+            if self.hand_on is not None:
+                self.hand_on(fulfillment_id)
             return
         self.waker.poke_log()
         for due in attempted.due_fulfillment_ids:

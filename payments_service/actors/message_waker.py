@@ -19,11 +19,16 @@ class MessageWaker:
     """Gives the stages' hints to whoever sends messages; `poke_log` stays within the process."""
 
     def __init__(
-        self, send_event: Callable[[str], object], send_fulfillment: Callable[[str], object], poke: Callable[[], None]
+        self,
+        send_event: Callable[[str], object],
+        send_fulfillment: Callable[[str], object],
+        send_plugin: Callable[[str], object],
+        poke: Callable[[], None],
     ) -> None:
-        """Take the two actors' `send`, and whom to poke when the log has something to sequence."""
+        """Take the actors' `send`, and whom to poke when the log has something to sequence."""
         self._send_event = send_event
         self._send_fulfillment = send_fulfillment
+        self._send_plugin = send_plugin
         self._poke = poke
         self._waiting: queue.Queue[_Send | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._run, name="payments-waker", daemon=True)
@@ -37,6 +42,10 @@ class MessageWaker:
     def wake_fulfillment(self, fulfillment_id: str) -> None:
         """Say that a fulfillment is due."""
         self._put(lambda: self._send_fulfillment(fulfillment_id))
+
+    def wake_plugin(self, fulfillment_id: str) -> None:
+        """Say that a fulfillment may be due for a plug-in."""
+        self._put(lambda: self._send_plugin(fulfillment_id))
 
     def poke_log(self) -> None:
         """Say that events were staged for the log."""

@@ -1,8 +1,8 @@
 """Does what nobody was woken for: rows that have been due for a while are worked on here, without any broker."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -11,13 +11,13 @@ from payments_service.actors.duty import Duty
 from payments_service.inbox.event_application import OPEN_STATES
 from payments_service.orders.states import FulfillmentState, RefundState
 from payments_service.storage.database import Connection, Database
-from payments_service.storage.fulfillment_rows import due_fulfillment_ids
+from payments_service.storage.fulfillment_rows import ALL_TYPES, PurchaseTypes, due_fulfillment_ids
 from payments_service.storage.inbox_rows import due_event_ids
 from payments_service.storage.lease_rows import Fence
 from payments_service.storage.refund_rows import unanswered_refund_ids
 
 SWEEP_SECONDS = 1.0
-OVERDUE_SECONDS = 0.8
+OVERDUE_SECONDS = 0.5
 """How long a wake-up has, before the sweep takes its row."""
 CALLER_SECONDS = 60.0
 """How long whoever asked for a refund may repeat the call, before the sweep asks Stripe."""
@@ -39,9 +39,16 @@ async def due_events(reading: Connection, *, limit: int, overdue_seconds: float)
     return await due_event_ids(reading, OPEN_STATES, limit, overdue_seconds)
 
 
-async def due_fulfillments(reading: Connection, *, limit: int, overdue_seconds: float) -> list[str]:
-    """List the fulfillments that are overdue."""
-    return await due_fulfillment_ids(reading, FulfillmentState.PENDING, limit, overdue_seconds)
+def due_of(types: PurchaseTypes) -> Due:
+    """List the fulfillments of some purchase types."""
+
+    async def due(reading: Connection, *, limit: int, overdue_seconds: float) -> list[str]:
+        return await due_fulfillment_ids(reading, FulfillmentState.PENDING, limit, overdue_seconds, types)
+
+    return due
+
+
+due_fulfillments = due_of(ALL_TYPES)
 
 
 async def due_refunds(reading: Connection, *, limit: int, overdue_seconds: float) -> list[str]:
@@ -57,6 +64,9 @@ class Sweep:
     database: Database
     due: Due
     work: Work
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TOGETHER))
+    busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    """What is in work since this round or an earlier one: a slow row holds up none that comes later."""
 
     @property
     def duty(self) -> Duty:
@@ -64,22 +74,27 @@ class Sweep:
         return Duty(f"sweep_{self.name}", SWEEP_SECONDS, self._round)
 
     async def _round(self, _: Fence) -> None:
-        if swept := await self.sweep_once():
-            _log.info("sweep.worked", table=self.name, rows=swept)
+        begun = await self._begin(OVERDUE_SECONDS)
+        if begun:
+            _log.info("sweep.worked", table=self.name, rows=len(begun))
+            await asyncio.wait(begun, timeout=SWEEP_SECONDS)
 
     async def sweep_once(self, overdue_seconds: float = OVERDUE_SECONDS) -> int:
-        """Work on all that is overdue now; returns on how many rows."""
+        """Work on all that is overdue now, to its end; returns on how many rows."""
+        begun = await self._begin(overdue_seconds)
+        await asyncio.gather(*begun)
+        return len(begun)
+
+    async def _begin(self, overdue_seconds: float) -> list[asyncio.Task[None]]:
         async with self.database.reading() as reading:
             row_ids = await self.due(reading, limit=BATCH, overdue_seconds=overdue_seconds)
-        await _work_on(self.work, row_ids)
-        return len(row_ids)
+        return [self._begin_one(row_id) for row_id in row_ids if row_id not in self.busy]
 
+    def _begin_one(self, row_id: str) -> asyncio.Task[None]:
+        self.busy[row_id] = task = asyncio.create_task(self._one(row_id))
+        task.add_done_callback(lambda _: self.busy.pop(row_id))
+        return task
 
-async def _work_on(work: Work, row_ids: Iterable[str]) -> None:
-    places = asyncio.Semaphore(TOGETHER)
-
-    async def one(row_id: str) -> None:
-        async with places:
-            await work(row_id)
-
-    await asyncio.gather(*(one(row_id) for row_id in row_ids))
+    async def _one(self, row_id: str) -> None:
+        async with self.places:
+            await self.work(row_id)

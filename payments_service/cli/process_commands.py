@@ -31,11 +31,20 @@ def bridge(as_json: Ready = False) -> None:
     launch("BRIDGE", as_json=as_json)
 
 
-def worker(as_json: Ready = False) -> None:
+def worker(
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=256, help="How many processes; else PAYMENTS_WORKER_PROCESSES.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Threads of each; else PAYMENTS_WORKER_THREADS.")
+    ] = None,
+    lifeline: Annotated[bool, typer.Option("--lifeline", hidden=True)] = False,
+    as_json: Ready = False,
+) -> None:
     """Start a worker: it applies events, fulfills, and sweeps up what was left."""
-    from payments_service.cli.process_launch import launch
+    from payments_service.cli.worker_launch import launch_worker
 
-    launch("WORKER", as_json=as_json)
+    launch_worker(processes, threads, lifeline=lifeline, as_json=as_json)
 
 
 def sandbox(as_json: Ready = False) -> None:

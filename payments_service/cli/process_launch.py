@@ -20,15 +20,16 @@ def launch_everything(*, as_json: bool) -> None:
     roles = set(Role)
     if settings.stripe_key:
         roles.remove(Role.SANDBOX)
-    _run(settings, frozenset(roles), as_json=as_json)
+    run_roles(settings, frozenset(roles), as_json=as_json)
 
 
 def launch(role: RoleName, *, as_json: bool) -> None:
     """Run one role until a signal; raises ConfigurationError where the settings do not allow it."""
-    _run(read_settings(), frozenset({Role[role]}), as_json=as_json)
+    run_roles(read_settings(), frozenset({Role[role]}), as_json=as_json)
 
 
-def _run(settings: Settings, roles: frozenset[Role], *, as_json: bool) -> None:
+def run_roles(settings: Settings, roles: frozenset[Role], *, as_json: bool) -> None:
+    """Run these roles in this process until a signal."""
     configure_logs(settings.log_format)
     with naming_database(settings):
         asyncio.run(run_service(settings, roles, partial(report_readiness, settings, as_json=as_json)))

@@ -20,12 +20,25 @@ from payments_service.orders.states import FulfillmentState
 from payments_service.retry_policy import RetryPolicy
 from payments_service.scope import EVERYTHING
 from payments_service.storage.database import Connection, Database
-from payments_service.storage.fulfillment_rows import FulfillmentRow, claim_fulfillment
+from payments_service.storage.fulfillment_rows import ALL_TYPES, FulfillmentRow, PurchaseTypes, claim_fulfillment
 from payments_service.storage.order_rows import OrderRow, find_order, lock_order
 
-LEASE_SECONDS = 90.0
+LOCAL_LEASE_SECONDS = 15.0
+"""What a worker that dies in the midst of our own fulfillers delays an order by."""
+PLUGIN_LEASE_SECONDS = 90.0
 PLUGIN_SECONDS = 60.0
 MAX_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which fulfillments are worked on, and for how long one is nobody else's."""
+
+    types: PurchaseTypes
+    lease_seconds: float
+
+
+ALL = Share(ALL_TYPES, PLUGIN_LEASE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +68,15 @@ class FulfillmentAttempts:
         self._clock = clock
         self._chance = chance
 
-    async def attempt(self, fulfillment_id: str) -> Attempted | None:
-        """Work on it if it is due and nobody's, else None; raises StorageUnavailableError and AttemptLostError."""
+    async def attempt(self, fulfillment_id: str, share: Share) -> Attempted | None:
+        """Work on it if it is due, nobody's and of our share, else None.
+
+        Raises StorageUnavailableError and AttemptLostError.
+        """
         async with self._database.at_once() as writing:
-            claimed = await claim_fulfillment(writing, fulfillment_id, FulfillmentState.PENDING, LEASE_SECONDS)
+            claimed = await claim_fulfillment(
+                writing, fulfillment_id, FulfillmentState.PENDING, share.lease_seconds, share.types
+            )
         if claimed is None:
             return None
         if claimed.attempts > self._retries.max_attempts:

@@ -21,6 +21,11 @@ class FulfillerRegistry:
         self._plugins = dict(plugins)
         self._grant = granting(grace_days)
 
+    @property
+    def plugin_types(self) -> tuple[str, ...]:
+        """The purchase types that plug-ins fulfill."""
+        return tuple(self._plugins)
+
     def plugin_of(self, purchase_type: str) -> FulfillerPlugin | None:
         """Find the plug-in of a type."""
         return self._plugins.get(purchase_type)

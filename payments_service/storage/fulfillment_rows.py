@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, func, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.storage.column_types import database_now, database_now_plus
@@ -14,6 +14,23 @@ from payments_service.storage.tables import fulfillments
 MOST = 10_000
 SHOWN = 20
 """How many fulfillments an order carries with it: the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseTypes:
+    """Some purchase types, or all others: whose fulfillments are worked on by themselves."""
+
+    names: tuple[str, ...] = ()
+    others: bool = False
+
+    def among(self) -> ColumnElement[bool]:
+        """Hold for a fulfillment of these types."""
+        if self.others:
+            return fulfillments.c.purchase_type.not_in(self.names) if self.names else true()
+        return fulfillments.c.purchase_type.in_(self.names)
+
+
+ALL_TYPES = PurchaseTypes(others=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,7 @@ async def insert_fulfillment(tx: AsyncConnection, values: dict[str, Any]) -> boo
 
 
 async def claim_fulfillment(
-    tx: AsyncConnection, fulfillment_id: str, pending_state: int, lease_seconds: float
+    tx: AsyncConnection, fulfillment_id: str, pending_state: int, lease_seconds: float, types: PurchaseTypes = ALL_TYPES
 ) -> FulfillmentRow | None:
     """Take one that is due, to fulfill or to revoke it; the attempt is counted before the work.
 
@@ -66,6 +83,7 @@ async def claim_fulfillment(
             or_(fulfillments.c.state == pending_state, fulfillments.c.revoke_due),
             fulfillments.c.next_attempt_time <= database_now(),
             or_(fulfillments.c.lease_expire_time.is_(None), fulfillments.c.lease_expire_time < database_now()),
+            types.among(),
         )
         .values(
             attempts=fulfillments.c.attempts + 1,
@@ -135,7 +153,11 @@ async def make_due(tx: AsyncConnection, fulfillment_id: str, values: dict[str, A
 
 
 async def due_fulfillment_ids(
-    reading: AsyncConnection, pending_state: int, limit: int, overdue_seconds: float
+    reading: AsyncConnection,
+    pending_state: int,
+    limit: int,
+    overdue_seconds: float,
+    types: PurchaseTypes = ALL_TYPES,
 ) -> list[str]:
     """List what has been due for a while and is nobody's, oldest first."""
     overdue = database_now_plus(-overdue_seconds)
@@ -145,6 +167,7 @@ async def due_fulfillment_ids(
             or_(fulfillments.c.state == pending_state, fulfillments.c.revoke_due),
             fulfillments.c.next_attempt_time <= overdue,
             or_(fulfillments.c.lease_expire_time.is_(None), fulfillments.c.lease_expire_time < database_now()),
+            types.among(),
         )
         .order_by(fulfillments.c.next_attempt_time)
         .limit(limit)

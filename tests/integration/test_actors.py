@@ -2,12 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from payments_service.actors.broker import MAX_QUEUED, InProcessBroker, QueueFullError, make_broker
+from payments_service.actors.broker import MAX_QUEUED, QueueFullError, make_broker
 from payments_service.actors.crew import Crew
 from payments_service.actors.duty_roster import DutyRoster
 from payments_service.actors.message_waker import MAX_WAITING, MessageWaker
@@ -64,15 +64,13 @@ async def test_a_sweep_leaves_a_wake_up_its_time(stages: Stages) -> None:
 
 
 @pytest.fixture
-def broker() -> Iterator[InProcessBroker]:
-    made = make_broker("memory://")
-    assert isinstance(made, InProcessBroker)
+async def crew() -> AsyncIterator[Crew]:
+    made = Crew(lambda: make_broker("memory://"), asyncio.get_running_loop())
     yield made
-    made.close()
+    await made.close()
 
 
-async def test_a_message_runs_its_work_on_the_processs_own_loop(broker: InProcessBroker) -> None:
-    crew = Crew(broker, asyncio.get_running_loop())
+async def test_a_message_runs_its_work_on_the_processs_own_loop(crew: Crew) -> None:
     worked: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
 
     async def work(row_id: str) -> None:
@@ -87,8 +85,22 @@ async def test_a_message_runs_its_work_on_the_processs_own_loop(broker: InProces
     assert done == {("evt_1", threading.get_ident()), ("ful_1", threading.get_ident())}
 
 
-async def test_what_runs_at_the_end_is_finished_first(broker: InProcessBroker) -> None:
-    crew = Crew(broker, asyncio.get_running_loop())
+async def test_a_slow_plug_in_delays_no_event(crew: Crew) -> None:
+    free, applied = asyncio.Event(), asyncio.Queue[str]()
+
+    async def wait(_: str) -> None:
+        await free.wait()
+
+    crew.employ(applied.put, applied.put, wait)
+    async with crew.at_work(threads=2), asyncio.timeout(PATIENCE):
+        for number in range(20):
+            crew.run_plugin(f"ful_{number}")
+        crew.apply_event("evt_1")
+        assert await applied.get() == "evt_1"
+        free.set()
+
+
+async def test_what_runs_at_the_end_is_finished_first(crew: Crew) -> None:
     begun, finished = asyncio.Event(), asyncio.Event()
 
     async def work(_: str) -> None:
@@ -104,9 +116,7 @@ async def test_what_runs_at_the_end_is_finished_first(broker: InProcessBroker) -
     assert finished.is_set()
 
 
-async def test_a_full_queue_refuses_the_wake_up(broker: InProcessBroker) -> None:
-    crew = Crew(broker, asyncio.get_running_loop())
-
+async def test_a_full_queue_refuses_the_wake_up(crew: Crew) -> None:
     for number in range(MAX_QUEUED):
         crew.apply_event(f"evt_{number}")
     with pytest.raises(QueueFullError):
@@ -120,7 +130,7 @@ def test_a_broker_that_is_not_known_is_named_at_the_start() -> None:
 
 @contextmanager
 def waking(send: Callable[[str], object]) -> Iterator[MessageWaker]:
-    waker = MessageWaker(send, send, lambda: None)
+    waker = MessageWaker(send, send, send, lambda: None)
     waker.start()
     try:
         yield waker

@@ -3,10 +3,12 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from payments_service.actors.sweep import due_of
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
 from payments_service.contract.pb.payments.v1.order_pb2 import FULFILLMENT_STATE_FAILED, FULFILLMENT_STATE_PENDING
 from payments_service.contract.pb.payments.v1.payments_pb2 import CompleteFulfillmentRequest, FailFulfillmentRequest
@@ -23,12 +25,13 @@ from payments_service.errors import (
     GenerationMismatchError,
     InvalidRequestError,
 )
+from payments_service.fulfillment.attempt import Share
 from payments_service.fulfillment.plugin import FulfillerPlugin, FulfillmentTask
 from payments_service.fulfillment.registry import load_registry
 from payments_service.orders.states import FulfillmentState
 from payments_service.scope import EVERYTHING, Scope
 from payments_service.storage.entitlement_rows import EntitlementRow, list_entitlements
-from payments_service.storage.fulfillment_rows import FulfillmentRow
+from payments_service.storage.fulfillment_rows import FulfillmentRow, PurchaseTypes
 
 from .stages import COURSE, Stages, open_stages, session_of
 
@@ -233,6 +236,21 @@ async def test_a_plugin_is_tried_again_with_the_same_key(with_gift_cards: Stages
     assert first.idempotency_key == second.idempotency_key == f"{owed.fulfillment_id}-0"
     assert first.order.purchase == GIFT_CARD
     assert (done.state, done.result) == (FulfillmentState.FULFILLED, {"card": f"card-for-{first.idempotency_key}"})
+
+
+async def test_plug_ins_are_worked_on_apart_from_all_others(with_gift_cards: Stages, gift_cards: GiftCards) -> None:
+    stages, handed_on = with_gift_cards, list[str]()
+    gift = await paid(stages, GIFT_CARD)
+    ours, plugged = PurchaseTypes(("gift_card",), others=True), PurchaseTypes(("gift_card",))
+    work = replace(stages.fulfillments, share=Share(ours, 15.0), hand_on=handed_on.append)
+
+    await work.work(gift.fulfillment_id)
+
+    async with stages.database.reading() as reading:
+        due = [await due_of(types)(reading, limit=9, overdue_seconds=0.0) for types in (ours, plugged)]
+    assert due == [[], [gift.fulfillment_id]]
+    assert handed_on == [gift.fulfillment_id]
+    assert gift_cards.tasks == []
 
 
 async def test_a_plugin_that_never_works_is_failed_and_told(with_gift_cards: Stages, gift_cards: GiftCards) -> None:

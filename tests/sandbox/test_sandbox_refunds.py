@@ -62,6 +62,14 @@ async def test_what_was_given_back_is_not_given_back_again(client: stripe.Stripe
     assert refused.value.code == "charge_already_refunded"
 
 
+async def test_no_more_than_what_is_left_is_given_back(client: stripe.StripeClient, controls: Controls) -> None:
+    intent = await paid_course(client, controls)
+    await client.v1.refunds.create_async({"payment_intent": intent["id"], "amount": 900})
+    with pytest.raises(stripe.InvalidRequestError, match=r"\(\$40.01\) is greater .* \(\$40.00\)"):
+        await client.v1.refunds.create_async({"payment_intent": intent["id"], "amount": 4001})
+    assert (await client.v1.refunds.create_async({"payment_intent": intent["id"], "amount": 4000})).amount == 4000
+
+
 async def test_one_key_is_one_refund(client: stripe.StripeClient, controls: Controls) -> None:
     intent = await paid_course(client, controls)
     wanted: stripe.params.RefundCreateParams = {"payment_intent": intent["id"], "amount": 900}

@@ -300,6 +300,17 @@ async def test_lists_leave_out_what_has_ended_unless_asked(client: stripe.Stripe
         await listed(price="price_1")
 
 
+async def test_an_older_invoice_that_is_paid_leaves_it_behind(client: stripe.StripeClient, controls: Controls) -> None:
+    begun = await subscribed(client, controls)
+    older, newest = [
+        await controls.call("POST", f"subscriptions/{begun['id']}/renew", {"paid": False}) for _ in range(2)
+    ]
+    await controls.call("POST", f"invoices/{older['id']}/pay")
+    assert (await now_of(client, begun))["status"] == "past_due"
+    await controls.call("POST", f"invoices/{newest['id']}/pay")
+    assert (await now_of(client, begun))["status"] == "active"
+
+
 @pytest.mark.parametrize(
     ("begin", "interval", "count", "ends"),
     [
@@ -314,3 +325,8 @@ def test_periods_keep_the_day_on_which_they_began(begin: str, interval: str, cou
     for expected in ends:
         at = period_end(anchor, {"interval": interval, "interval_count": count}, at)
         assert datetime.fromtimestamp(at, UTC).date().isoformat() == expected
+
+
+def test_a_period_is_found_from_within() -> None:
+    begun, within, ends = (int(datetime(2026, *day, tzinfo=UTC).timestamp()) for day in ((1, 31), (2, 15), (2, 28)))
+    assert period_end(begun, {"interval": "month", "interval_count": 1}, within) == ends

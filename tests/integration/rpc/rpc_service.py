@@ -142,8 +142,11 @@ class RpcService:
 
     async def log(self) -> None:
         """Let the log take what is staged, and the streams see it."""
-        await self.stages.log()
-        self.tailer.hint()
+        head = len(await self.stages.log())
+        while self.tailer.head < head:
+            grown = self.tailer.growth()
+            self.tailer.hint()
+            await grown.wait()
 
 
 @asynccontextmanager

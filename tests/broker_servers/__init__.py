@@ -1,0 +1,1 @@
+"""Real brokers for tests: Valkey from a wheel, RabbitMQ from Debian."""

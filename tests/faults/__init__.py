@@ -1,0 +1,1 @@
+"""The promise that nothing is lost, judged over real processes that are killed, stopped, cut off and starved."""
