@@ -39,23 +39,28 @@ class Nack:
     park: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerRules:
+    """What holds for a subscriber."""
+
+    shard_count: int
+    max_attempts: int
+    backoff: Callable[[int], float]
+    """How long an event waits after an attempt, from 1, where its member does not say."""
+    most_ahead: int = MOST_AHEAD
+
+
 class ConsumerLedger:
     """Made when a session opens, holding no shard."""
 
-    def __init__(
-        self,
-        shard_count: int,
-        max_attempts: int,
-        credit: DeliveryCredit,
-        matches: Matches,
-        backoff: Callable[[int], float],
-    ) -> None:
-        """Take what may be delivered, and how long an event waits after an attempt where its member does not say."""
-        self._shard_count = shard_count
-        self._max_attempts = max_attempts
+    def __init__(self, rules: LedgerRules, credit: DeliveryCredit, matches: Matches) -> None:
+        """Take what may be delivered, and how much of it."""
+        self._shard_count = rules.shard_count
+        self._max_attempts = rules.max_attempts
+        self._backoff = rules.backoff
+        self._most_ahead = rules.most_ahead
         self.credit = credit
         self.matches = matches
-        self._backoff = backoff
         self._epochs: dict[int, int] = {}
         self._floors: dict[int, ShardFloor] = {}
         self._written: dict[int, tuple[int, bytes, int]] = {}
@@ -108,7 +113,9 @@ class ConsumerLedger:
         return min(floor.examined for floor in self._floors.values())
 
     def gain(self, claimed: Iterable[ClaimedShard]) -> None:
-        """Take shards over; `restore` follows before anything of them is read."""
+        """Take shards over; `restore` follows before anything of them is read. What was known of them is no more so."""
+        claimed = list(claimed)
+        self.drop(row.shard for row in claimed)
         for row in claimed:
             self._epochs[row.shard] = row.epoch
             self._floors[row.shard] = ShardFloor(row.acked_through, row.acked_ahead, row.sent_through)
@@ -117,7 +124,7 @@ class ConsumerLedger:
     def restore(self, aside: Iterable[tuple[int, Aside]], now: float) -> None:
         """Take what is aside in held shards and not known; what has used its attempts up was never answered."""
         for shard, item in aside:
-            if shard not in self._floors or item.position in self._aside or item.position in self._outs:
+            if shard not in self._floors or self._is_known(shard, item.position):
                 continue
             if item.attempts >= self._max_attempts:
                 self._turn.set_again.append(
@@ -257,6 +264,10 @@ class ConsumerLedger:
             self._keep_aside(lane.shard, item, now)
         elif lane.is_empty:
             del self._lanes[event.ordering_key]
+
+    def _is_known(self, shard: int, position: int) -> bool:
+        """Say whether an event is on its way already, from the table or, after a seek, from the log."""
+        return position in self._aside or position in self._outs or self._floors[shard].is_open(position)
 
     def _keep_aside(self, shard: int, item: Aside, now: float) -> None:
         """Keep an event for later, and whatever waits of its order behind it."""
@@ -402,7 +413,7 @@ class ConsumerLedger:
     def _relieve_floors(self, now: float) -> None:
         """Put aside what a floor has waited for too long, so that what is done beyond it need not be remembered."""
         for shard, floor in self._floors.items():
-            if floor.ahead_count <= MOST_AHEAD:
+            if floor.ahead_count <= self._most_ahead:
                 continue
             out = self._outs.get(floor.first_open or 0)
             if out is None or out.is_aside:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentFilter
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import ConsumeFulfillmentsRequest
 from payments_service.errors import DrainingError
-from payments_service.event_log.consumer_ledger import ConsumerLedger
+from payments_service.event_log.consumer_ledger import ConsumerLedger, LedgerRules
 from payments_service.event_log.consumer_opening import MemberVoice, Opening
 from payments_service.event_log.consumer_session import ConsumerSession, SessionParts, place_lost
 from payments_service.event_log.consumer_surroundings import DELIVERY_RETRIES, ConsumerLimits, ConsumerSurroundings
@@ -92,13 +92,10 @@ class FulfillmentConsumers:
         surroundings = self._surroundings
         session_id = new_id("ses")
         membership = Membership(row.subscriber, opening.member_id, session_id, surroundings.limits.lease)
-        ledger = ConsumerLedger(
-            row.shard_count,
-            row.max_attempts,
-            DeliveryCredit(opening.credit, opening.credit_bytes),
-            current_matches(),
-            lambda attempt: DELIVERY_RETRIES.delay(attempt, surroundings.chance),
+        rules = LedgerRules(
+            row.shard_count, row.max_attempts, lambda attempt: DELIVERY_RETRIES.delay(attempt, surroundings.chance)
         )
+        ledger = ConsumerLedger(rules, DeliveryCredit(opening.credit, opening.credit_bytes), current_matches())
         store = surroundings.make_store(surroundings.database, membership)
         parts = SessionParts(opening, row.shard_count, store, ledger, voice, current_matches, wake, session_id)
         return ConsumerSession(surroundings, parts)

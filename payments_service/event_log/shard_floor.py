@@ -41,6 +41,10 @@ class ShardFloor:
         self._open[position] = None
         return True
 
+    def is_open(self, position: int) -> bool:
+        """Say whether an event must still be settled."""
+        return position in self._open
+
     def settle(self, position: int) -> None:
         """Take note that an open event is acknowledged, put aside or left out."""
         del self._open[position]

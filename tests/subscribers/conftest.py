@@ -10,7 +10,7 @@ from payments_service.event_log.consumer_surroundings import ConsumerLimits
 
 from .group_scene import Group
 
-LEASE = 2.0
+LEASE = 1.2
 LIMITS = ConsumerLimits(lease=LEASE, survey=0.2, impatient_survey=0.05, floors=0.05, drain=1.0)
 
 

@@ -1,9 +1,9 @@
 """A service of its own behind real gRPC whose log a test fills by hand, and members that talk by plain stubs."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from event_log.log_scene import staged
@@ -20,6 +20,7 @@ from payments_service.contract.pb.payments.v1.subscriber_pb2 import Subscriber
 from payments_service.storage.log_rows import OutboxEvent, append_events
 
 EARLIEST = StartPosition(earliest=True)
+T = TypeVar("T")
 PATIENCE = 10.0
 
 
@@ -47,6 +48,17 @@ class Group:
         """Move it."""
         request = ops.SeekSubscriberRequest(subscriber=self.name, target=target)
         return (await self.service.operations.SeekSubscriber(request, metadata=bearer(self.who))).subscriber
+
+    async def delete(self) -> None:
+        """Delete it."""
+        request = ops.DeleteSubscriberRequest(subscriber=self.name)
+        await self.service.operations.DeleteSubscriber(request, metadata=bearer(self.who))
+
+    async def until(self, look: Callable[[], Awaitable[T]], wanted: T) -> None:
+        """Wait until something is so."""
+        async with asyncio.timeout(PATIENCE):
+            while await look() != wanted:  # noqa: ASYNC110  # there is no event to wait for
+                await asyncio.sleep(0.02)
 
     async def parked(self) -> list[Any]:
         """List what is parked."""
@@ -102,9 +114,13 @@ class Member:
         self.kinds: list[str] = []
 
     async def __aenter__(self) -> "Member":
+        await self.open()
+        return self
+
+    async def open(self) -> None:
+        """Join, and wait until that is done."""
         await self.say(open=self.opening)
         await self.until(lambda: "opened" in self.kinds)
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         self.call.cancel()

@@ -632,8 +632,8 @@ class AckFailure(_message.Message):
     ack_id: _builtins.bytes
     """The delivery."""
     reason: _builtins.str
-    """Why: LEASE_LOST where the event is another member's by now, and comes again; ANSWERED_BEFORE where this delivery had
-    another answer already; ACK_ID_UNKNOWN where no delivery has such an id.
+    """Why: LEASE_LOST where the event is another member's by now, and comes again; ANSWERED_BEFORE where this delivery
+    had another answer already; ACK_ID_UNKNOWN where no delivery has such an id.
     """
     def __init__(
         self,

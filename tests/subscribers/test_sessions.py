@@ -1,0 +1,217 @@
+"""How sessions begin, go on and end over real gRPC: what is refused, who takes whose shards, and when."""
+
+import asyncio
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from integration.rpc.rpc_service import refusal
+
+from payments_service.contract.pb.payments.v1 import fulfillment_stream_pb2 as pb
+
+from .conftest import LEASE
+from .group_scene import Group
+
+WORKER = Path(__file__).with_name("plain_worker.py")
+
+
+async def test_the_first_message_opens_and_no_other_does(group: Group) -> None:
+    await group.create()
+    member = group.join()
+    await member.say(ping={})
+    answer = await refusal(member.read())
+    assert (answer.code, answer.reason, answer.fields) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_REQUEST",
+        ("open",),
+    )
+    async with group.join() as other:
+        await other.say(open=other.opening)
+        assert (await refusal(other.to_the_end())).reason == "INVALID_REQUEST"
+
+
+@pytest.mark.parametrize(
+    ("field", "opening"),
+    [
+        ("open.member_id", {"member_id": ""}),
+        ("open.credit", {"credit": 10_001}),
+        ("open.credit_bytes", {"credit_bytes": -1}),
+    ],
+)
+async def test_a_wrong_opening_is_refused_by_field(group: Group, field: str, opening: dict[str, Any]) -> None:
+    await group.create()
+    answer = await refusal(group.join(**{"member_id": "a", **opening}).open())
+    assert answer.fields == (field,)
+
+
+async def test_credit_is_added_and_not_taken_away(group: Group) -> None:
+    await group.create()
+    async with group.join() as member:
+        await member.say(add_credit={"credit": 0})
+        assert (await refusal(member.to_the_end())).fields == ("add_credit.credit",)
+
+
+async def test_an_ack_id_that_nobody_sent_is_told_and_harms_nobody(group: Group) -> None:
+    await group.create()
+    async with group.join() as member:
+        await member.say(ack=pb.AckEvents(ack_ids=[b"nonsense"]))
+        await member.until(lambda: b"nonsense" in member.failed)
+        assert member.failed[b"nonsense"] == "ACK_ID_UNKNOWN"
+        await group.fill(orders=1)
+        await member.deliveries(1)
+
+
+async def test_a_quiet_session_has_heartbeats(group: Group) -> None:
+    await group.create()
+    async with group.join(heartbeat_interval={"seconds": 1}) as member:
+        await member.until(lambda: member.kinds.count("heartbeat") == 2)
+
+
+async def test_an_idle_member_keeps_its_shards_though_it_says_nothing(group: Group) -> None:
+    await group.create()
+    async with group.join(heartbeat_interval={"seconds": 1}) as member:
+        await member.until(lambda: member.kinds.count("heartbeat") > LEASE + 1)
+        assert len(member.shards) == 32
+        await group.fill(orders=1)
+        await member.deliveries(1)
+
+
+async def test_pings_keep_the_lease_of_a_member_that_works_long(group: Group) -> None:
+    await group.fill(orders=1)
+    await group.create()
+    async with group.join("a", heartbeat_interval={"seconds": 1}) as member:
+        (delivery,) = await member.deliveries(1)
+        while member.kinds.count("heartbeat") < 2 * LEASE:
+            await member.read()
+            await member.say(ping={})
+        await member.ack(delivery)
+        await member.confirmed(delivery)
+        assert len(member.shards) == 32
+
+
+async def test_a_silent_member_that_speaks_again_gets_shards_again(group: Group) -> None:
+    await group.fill(orders=1)
+    await group.create()
+    async with group.join() as member:
+        await member.deliveries(1)
+        await member.until(lambda: not member.shards and "assignment" in member.kinds)
+        await member.say(ping={})
+        (again,) = await member.deliveries(1)
+        assert again.attempt == 2
+        await member.ack(again)
+        await member.confirmed(again)
+
+
+async def test_a_later_session_of_the_same_member_takes_all_over_at_once(group: Group) -> None:
+    await group.fill(orders=2)
+    await group.create()
+    async with group.join("a") as old:
+        await old.deliveries(2)
+        async with group.join("a") as new:
+            await new.deliveries(2)
+            answer = await refusal(old.to_the_end())
+            assert (answer.code, answer.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "MEMBER_REPLACED")
+            assert answer.metadata == {"member_id": "a"}
+            await new.ack(*new.got)
+            await new.confirmed(*new.got)
+
+
+async def test_a_closed_member_finishes_its_acks_and_frees_its_shards_at_once(group: Group) -> None:
+    await group.create()
+    async with group.join("a") as one:
+        await one.until(lambda: len(one.shards) == 32)
+        await group.fill(orders=3)
+        got = await one.deliveries(3)
+        await one.say(close={})
+        await group.fill(orders=3)
+        await one.ack(*got)
+        await one.confirmed(*got)
+        await one.to_the_end()
+        assert len(one.got) == 3
+    async with group.join("b") as two:
+        await two.deliveries(3)
+        assert {delivery.attempt for delivery in two.got} == {1}
+
+
+async def test_a_shard_moves_only_when_its_work_is_done(group: Group) -> None:
+    await group.create()
+    async with group.join("a") as one:
+        await one.until(lambda: len(one.shards) == 32)
+        await group.fill(orders=100)
+        got = await one.deliveries(100)
+        async with group.join("b") as two:
+            for _ in range(3):
+                await one.say(ping={})
+            await one.ack(*got)
+            await one.confirmed(*got)
+            await two.until(lambda: len(two.shards) == 16)
+            assert not two.got
+
+
+async def test_a_drain_is_told_answers_still_count_and_the_session_ends(group: Group) -> None:
+    await group.fill(orders=2)
+    await group.create()
+    async with group.join() as member:
+        one, two = await member.deliveries(2)
+        group.service.parts.consumers.drain()
+        await member.until(lambda: "draining" in member.kinds)
+        await member.ack(one, two)
+        await member.confirmed(one, two)
+        answer = await refusal(member.to_the_end())
+        assert (answer.code, answer.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert (await refusal(group.join().open())).reason == "DRAINING"
+    assert (await group.standing()).members == 0
+
+
+async def test_of_two_real_processes_one_is_killed_half_way_and_nothing_is_missing(group: Group) -> None:
+    """Two members by stubs of the contract alone, the first of which dies by SIGKILL with events in its hands."""
+    made = await group.create()
+    one, two = await start_worker(group, "a"), await start_worker(group, "b")
+    await group.until(lambda: members(group), 2)
+    events = [event for _ in range(10) for event in await group.fill(orders=50, each=2)]
+    done: dict[str, list[str]] = {"a": [], "b": []}
+    while len(done["a"]) < 150:
+        done["a"].append(await worked(one))
+    one.send_signal(signal.SIGKILL)
+    while len(done["a"] + done["b"]) < len(events) + 5 and (await group.standing()).backlog:
+        with_time = asyncio.wait_for(worked(two), 0.2)
+        done["b"] += [found for found in [await soon(with_time)] if found]
+    while rest := await soon(asyncio.wait_for(worked(two), 0.2)):
+        done["b"].append(rest)
+    while rest := await soon(asyncio.wait_for(worked(one), 0.2)):
+        done["a"].append(rest)
+    two.kill()
+    await asyncio.gather(one.wait(), two.wait())
+
+    counted = Counter(done["a"] + done["b"])
+    assert set(counted) == set(events)
+    assert sum(counted.values()) - len(events) <= 100, "only what was out at the killed one came twice"
+    assert min(len(done["a"]), len(done["b"])) > 100
+    assert (await group.standing()).backlog == made.backlog == 0
+
+
+async def start_worker(group: Group, member_id: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, str(WORKER), group.service.address, group.name, member_id, stdout=asyncio.subprocess.PIPE
+    )
+
+
+async def worked(worker: asyncio.subprocess.Process) -> str:
+    """Give the next event that a worker has worked on; empty when it is gone."""
+    assert worker.stdout
+    return (await worker.stdout.readline()).decode().strip()
+
+
+async def soon(answer: Any) -> str:  # noqa: ANN401
+    try:
+        return str(await answer)
+    except TimeoutError:
+        return ""
+
+
+async def members(group: Group) -> int:
+    return (await group.standing()).members
