@@ -32,12 +32,19 @@ test: setup ## Run the tests
 	$(BIN)/pytest
 
 .PHONY: test-long
-test-long: setup ## Run the databases' tests on every PostgreSQL version (fetches them)
+test-long: setup ## Run the databases' tests on every PostgreSQL version (fetches them), and the long stories
 	$(BIN)/python tools/unpack_postgres.py .postgresql
 	for version in 14 15 16 17 18; do \
 		PAYMENTS_TEST_POSTGRES=.postgresql PAYMENTS_TEST_DATABASES=postgresql-$$version CI=1 \
-			$(BIN)/pytest -n 2 -k postgresql-$$version tests/integration tests/event_log tests/acceptance || exit 1; \
+			$(BIN)/pytest -n 2 -k postgresql-$$version tests/integration tests/event_log tests/acceptance \
+			tests/subscribers || exit 1; \
 	done
+	PAYMENTS_TEST_LONG=1 $(BIN)/pytest -n 2 tests/subscribers/test_ledger_machine.py tests/subscribers/test_group_machine.py
+
+.PHONY: bench-streams
+bench-streams: setup ## Measure what streams and subscribers carry on this machine
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/stream_rate.py
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/consume_rate.py
 	PAYMENTS_TEST_KILLS=1000 $(BIN)/pytest -m faults
 
 .PHONY: test-faults
