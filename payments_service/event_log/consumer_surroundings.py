@@ -35,7 +35,7 @@ class ConsumerLimits:
     """How often while a shard is awaited from another member."""
     gather: float = 0.01
     """How long an answer waits for others to be committed with."""
-    floors: float = 1.0
+    floors: float = 5.0
     """How often floors are written that nothing but other orders' events has moved."""
 
 

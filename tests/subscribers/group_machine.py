@@ -84,9 +84,9 @@ class GroupMachine:
         self._acked: set[bytes] = set()
         self.crashes = self.zombies = 0
         self._consumers = FulfillmentConsumers(
-            scene.database, scene.tailer, _time, limits=LIMITS, make_store=self._make_store
+            scene.database, scene.tailer, now, limits=LIMITS, make_store=self._make_store
         )
-        self._registry = SubscriberRegistry(scene.database, _time, self._consumers.tell)
+        self._registry = SubscriberRegistry(scene.database, now, self._consumers.tell)
 
     def _make_store(self, database: Database, membership: Membership) -> FragileStore:
         store = FragileStore(database, membership)
@@ -224,5 +224,6 @@ async def _words(member: RunningMember) -> AsyncIterator[pb.ConsumeFulfillmentsR
         yield word
 
 
-def _time() -> datetime:
+def now() -> datetime:
+    """Give the time."""
     return datetime.now(UTC)

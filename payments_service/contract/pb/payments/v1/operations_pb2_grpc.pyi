@@ -86,7 +86,8 @@ class OperationsStub:
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
     SeekSubscriber: _grpc.UnaryUnaryMultiCallable[_operations_pb2.SeekSubscriberRequest, _operations_pb2.SeekSubscriberResponse]
-    """Moves a subscriber's place, back to hear again or forward to leave out.
+    """Moves a subscriber's place, back to hear again or forward to leave out. What waits to be tried again is let go,
+    what is parked stays; members that are connected go on from the new place.
 
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
@@ -98,7 +99,8 @@ class OperationsStub:
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
     ReplayParkedEvents: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ReplayParkedEventsRequest, _operations_pb2.ReplayParkedEventsResponse]
-    """Hands parked events out again.
+    """Hands parked events out again. They count their attempts anew, and come after later events of their order that
+    have passed meanwhile.
 
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
@@ -161,7 +163,8 @@ class OperationsAsyncStub(OperationsStub):
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
     SeekSubscriber: _aio.UnaryUnaryMultiCallable[_operations_pb2.SeekSubscriberRequest, _operations_pb2.SeekSubscriberResponse]  # type: ignore[assignment]
-    """Moves a subscriber's place, back to hear again or forward to leave out.
+    """Moves a subscriber's place, back to hear again or forward to leave out. What waits to be tried again is let go,
+    what is parked stays; members that are connected go on from the new place.
 
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
@@ -173,7 +176,8 @@ class OperationsAsyncStub(OperationsStub):
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
     ReplayParkedEvents: _aio.UnaryUnaryMultiCallable[_operations_pb2.ReplayParkedEventsRequest, _operations_pb2.ReplayParkedEventsResponse]  # type: ignore[assignment]
-    """Hands parked events out again.
+    """Hands parked events out again. They count their attempts anew, and come after later events of their order that
+    have passed meanwhile.
 
     - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
     """
@@ -299,7 +303,8 @@ class OperationsServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.SeekSubscriberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.SeekSubscriberResponse, _abc.Awaitable[_operations_pb2.SeekSubscriberResponse]]:
-        """Moves a subscriber's place, back to hear again or forward to leave out.
+        """Moves a subscriber's place, back to hear again or forward to leave out. What waits to be tried again is let go,
+        what is parked stays; members that are connected go on from the new place.
 
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
@@ -323,7 +328,8 @@ class OperationsServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.ReplayParkedEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.ReplayParkedEventsResponse, _abc.Awaitable[_operations_pb2.ReplayParkedEventsResponse]]:
-        """Hands parked events out again.
+        """Hands parked events out again. They count their attempts anew, and come after later events of their order that
+        have passed meanwhile.
 
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         """

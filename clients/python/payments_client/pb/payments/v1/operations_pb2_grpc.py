@@ -205,7 +205,8 @@ class OperationsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SeekSubscriber(self, request, context):
-        """Moves a subscriber's place, back to hear again or forward to leave out.
+        """Moves a subscriber's place, back to hear again or forward to leave out. What waits to be tried again is let go,
+        what is parked stays; members that are connected go on from the new place.
 
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         - START_REQUIRED, CURSOR_INVALID (INVALID_ARGUMENT), CURSOR_EXPIRED (OUT_OF_RANGE), CURSOR_DIVERGED and
@@ -225,7 +226,8 @@ class OperationsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReplayParkedEvents(self, request, context):
-        """Hands parked events out again.
+        """Hands parked events out again. They count their attempts anew, and come after later events of their order that
+        have passed meanwhile.
 
         - SUBSCRIBER_NOT_FOUND (NOT_FOUND): there is no such subscriber; metadata `subscriber`.
         """
