@@ -10,6 +10,7 @@ from starlette.routing import Route
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.api_error import StripeApiError
 from stripe_sandbox.change import Change, WrongStateError
+from stripe_sandbox.charging import Outcome
 from stripe_sandbox.dispute_flow import close_dispute, dispute_charge
 from stripe_sandbox.invoice_flow import pay_invoice
 from stripe_sandbox.json_types import JsonObject
@@ -37,8 +38,8 @@ _BUTTONS: Mapping[str, Mapping[str, Button]] = {
         "lose": lambda account, dispute_id: close_dispute(account, dispute_id, "lost"),
     },
     "subscription": {
-        "renew": lambda account, subscription_id: renew(account, subscription_id, paid=True),
-        "fail": lambda account, subscription_id: renew(account, subscription_id, paid=False),
+        "renew": lambda account, subscription_id: renew(account, subscription_id, Outcome.PAID),
+        "fail": lambda account, subscription_id: renew(account, subscription_id, Outcome.DECLINED),
         "pause": lambda account, subscription_id: pause(Change(account), subscription_id, "void"),
         "resume": lambda account, subscription_id: resume(Change(account), subscription_id),
         "cancel": lambda account, subscription_id: cancel(Change(account), subscription_id, at_period_end=False),

@@ -251,11 +251,12 @@ async def test_deliveries_in_reverse_and_twice_end_the_same(shop: Shop) -> None:
     assert refunded.subscription_state == SUBSCRIPTION_STATE_ACTIVE
 
 
+@pytest.mark.parametrize("failure", [{"paid": False}, {"action_required": True}])
 @ON_SQLITE
-async def test_a_failed_renewal_is_past_due_until_it_is_paid(shop: Shop) -> None:
+async def test_a_failed_renewal_is_past_due_until_it_is_paid(shop: Shop, failure: dict[str, bool]) -> None:
     async with shop.subscribed() as told:
         order = await subscribed(shop, told)
-        invoice = await shop.sandbox("POST", f"subscriptions/{order.subscription_id}/renew", {"paid": False})
+        invoice = await shop.sandbox("POST", f"subscriptions/{order.subscription_id}/renew", failure)
         behind = (await told.of(order, Event.TYPE_RENEWAL_FAILED)).order
         held = await access(shop, order)
         await shop.sandbox("POST", f"invoices/{invoice['id']}/pay")
