@@ -381,10 +381,10 @@ async def test_what_is_broken_is_named_and_applied_once_it_is_mended_at_stripe(s
         url = f"{shop.running.sandbox_url}/v1/{api_path}/{sold_elsewhere['id']}"
         async with shop.http.post(url, data={"metadata[purchase.course_id]": "sql"}, headers=AS_US) as reply:
             assert reply.status == 200
-        replay = {"stripe_event_ids": [failed.stripe_event_id]}
-        shown = await shop.operations.ReplayStripeEvents(ReplayStripeEventsRequest(**replay, dry_run=True))
+        ids = [failed.stripe_event_id]
+        shown = await shop.operations.ReplayStripeEvents(ReplayStripeEventsRequest(stripe_event_ids=ids, dry_run=True))
         assert await verdicts(shop, event_type, 1) == [StripeEvent.STATE_FAILED]
-        await shop.operations.ReplayStripeEvents(ReplayStripeEventsRequest(**replay))
+        await shop.operations.ReplayStripeEvents(ReplayStripeEventsRequest(stripe_event_ids=ids))
         events = await told.until(lambda all_told: Event.TYPE_FULFILLED in [one.type for one in all_told])
 
     assert "purchase.course.course_id" in failed.verdict_reason
