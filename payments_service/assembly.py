@@ -33,7 +33,7 @@ from payments_service.stripe_gateway.client import StripeKey, open_gateway
 from payments_service.worker_assembly import open_worker
 from stripe_sandbox.configuration import SandboxConfig, SandboxRefusedError
 from stripe_sandbox.sandbox_server import Sandbox, open_sandbox
-from webhook_bridge.server import BridgeConfig, open_bridge
+from webhook_bridge.bridge_server import BridgeConfig, open_bridge
 
 SANDBOX_KEY = "sk_test_sandbox"
 WAKER_STOP_SECONDS = 2.0

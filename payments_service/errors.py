@@ -18,7 +18,6 @@ PaymentsError
 ├── CursorExpiredError / CursorDivergedError / CursorAheadError
 ├── HoleError                      the log broke its own promise: an operator must act
 ├── SlowConsumerError / DrainingError
-├── NotBuiltYetError
 ├── CallFailedError                the command line's call to a running service failed
 └── ConfigurationError             a process refuses to start
 """
@@ -245,12 +244,6 @@ class DrainingError(PaymentsError):
     """Raised when this process is about to stop."""
 
     reason = "DRAINING"
-
-
-class NotBuiltYetError(PaymentsError):
-    """Raised by what the contract names and this version does not do."""
-
-    reason = "NOT_BUILT_YET"
 
 
 class ConfigurationError(PaymentsError):

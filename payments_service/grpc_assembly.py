@@ -18,8 +18,8 @@ from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.inbox.replay import EventReplay
 from payments_service.process_parts import Core, clock
 from payments_service.retry_policy import FULFILLMENT_RETRIES
+from payments_service.rpc.grpc_server import ServerConfig, ServerParts, open_server
 from payments_service.rpc.operations_servicer import ServiceFacts
-from payments_service.rpc.server import ServerConfig, ServerParts, open_server
 from payments_service.settings import Settings
 
 PACKAGE = "payments-service"

@@ -24,6 +24,8 @@ class CardBehavior:
     """What happens to a payment by this card."""
 
     declines: bool = False
+    needs_action: bool = False
+    """The bank wants to see the buyer first, who is not there when an invoice is charged."""
     dispute: str = ""
     """`chargeback` or `inquiry`: it is disputed as soon as it is paid."""
     refund: str = "succeeded"
@@ -38,6 +40,7 @@ _DISPUTED, _INQUIRED = CardBehavior(dispute="chargeback"), CardBehavior(dispute=
 _BEHAVIORS = MappingProxyType(
     {
         "chargeCustomerFail": _DECLINED,
+        "threeDSecure2Required": CardBehavior(needs_action=True),
         "createDispute": _DISPUTED,
         "createDisputeProductNotReceived": _DISPUTED,
         "createDisputeInquiry": _INQUIRED,

@@ -1,5 +1,7 @@
 """Charges a payment intent once: the money comes, or the bank declines; what a test card does besides happens too."""
 
+from enum import Enum, auto
+
 from stripe_sandbox.api_error import StripeApiError
 from stripe_sandbox.card_behavior import behavior_of
 from stripe_sandbox.change import Change
@@ -7,6 +9,15 @@ from stripe_sandbox.dispute_flow import open_dispute
 from stripe_sandbox.dispute_object import Claim
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.payment_objects import make_charge
+
+
+class Outcome(Enum):
+    """What comes of charging an invoice."""
+
+    PAID = auto()
+    DECLINED = auto()
+    ACTION_REQUIRED = auto()
+
 
 DECLINED = {
     "advice_code": "try_again_later",
@@ -35,6 +46,35 @@ def would_decline(change: Change, method_id: str) -> bool:
     return behavior_of(change.account.ledger, method_id).declines
 
 
+def await_buyer(change: Change, intent: JsonObject, method_id: str) -> None:
+    """Let the bank ask for the buyer: nothing is charged, and nothing refused yet."""
+    intent |= {
+        "status": "requires_action",
+        "payment_method": method_id or intent["payment_method"],
+        "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}},
+    }
+    change.keep(intent, "payment_intent.requires_action")
+
+
+def action_error() -> StripeApiError:
+    """Say that the buyer has to confirm, and that all that came of it is kept."""
+    return StripeApiError(
+        "Payment for this invoice requires additional user action before it can be completed successfully.",
+        status=402,
+        kind="card_error",
+        code="invoice_payment_intent_requires_action",
+        keeps_work=True,
+    )
+
+
+def outcome_of(change: Change, method_id: str) -> Outcome:
+    """Tell what a payment method does where its buyer is not there."""
+    behavior = behavior_of(change.account.ledger, method_id)
+    if behavior.needs_action:
+        return Outcome.ACTION_REQUIRED
+    return Outcome.DECLINED if behavior.declines else Outcome.PAID
+
+
 def take_money(change: Change, intent: JsonObject, buyer: JsonObject | None, method_id: str = "") -> JsonObject:
     """Charge the whole amount at once, and give the charge."""
     intent["payment_method"] = method_id or intent["payment_method"]
@@ -43,6 +83,7 @@ def take_money(change: Change, intent: JsonObject, buyer: JsonObject | None, met
         "status": "succeeded",
         "amount_received": intent["amount"],
         "last_payment_error": None,
+        "next_action": None,
         "latest_charge": charge["id"],
         "payment_method": charge["payment_method"],
     }
@@ -60,6 +101,7 @@ def decline(change: Change, intent: JsonObject, buyer: JsonObject | None, method
     charge |= {"failure_code": "card_declined", "failure_message": DECLINED["message"]}
     intent |= {
         "status": "requires_payment_method",
+        "next_action": None,
         "last_payment_error": {**DECLINED, "charge": charge["id"]},
         "latest_charge": charge["id"],
     }

@@ -6,7 +6,7 @@ from stripe_sandbox.api_error import StripeApiError
 from stripe_sandbox.api_gate import ApiGate, Call
 from stripe_sandbox.catalog import make_price
 from stripe_sandbox.change import Change
-from stripe_sandbox.charging import declined_error, would_decline
+from stripe_sandbox.charging import Outcome, action_error, declined_error, outcome_of
 from stripe_sandbox.expansion import expanded
 from stripe_sandbox.invoice_flow import (
     KIND,
@@ -21,8 +21,8 @@ from stripe_sandbox.invoice_object import Bill
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.object_ids import new_object_id
 from stripe_sandbox.payment_method_flow import payment_method
-from stripe_sandbox.played_parameters import INVOICE_CREATE, INVOICE_ITEM_CREATE, check_played
-from stripe_sandbox.session_rules import check_metadata, kept_metadata
+from stripe_sandbox.played_parameters import INVOICE_CREATE, INVOICE_ITEM_CREATE, INVOICE_UPDATE, check_played
+from stripe_sandbox.session_rules import check_metadata, kept_metadata, merged_metadata
 
 ITEM = "invoiceitem"
 _PENDING = ("json_extract(body, '$.invoice') IS NULL AND json_extract(body, '$.customer') = ?",)
@@ -34,6 +34,7 @@ def invoice_drafting_routes(gate: ApiGate) -> list[Route]:
     return [
         gate.route("POST", "/v1/invoiceitems", "invoice_item_create", create_item),
         gate.route("POST", path, "invoice_create", create_invoice),
+        gate.route("POST", path + "/{id}", "invoice_update", update_invoice),
         gate.route("POST", path + "/{id}/finalize", "invoice_finalize", finalize),
         gate.route("POST", path + "/{id}/pay", "invoice_pay", pay),
         gate.route("POST", path + "/{id}/void", "invoice_void", void),
@@ -91,10 +92,22 @@ def pay(call: Call) -> JsonObject:
     elif invoice["status"] != "open":
         raise _refused("Invoice is already paid" if invoice["status"] == "paid" else f"Invoice is {invoice['status']}")
     method_id = _method(call, invoice)
-    declined = would_decline(change, method_id)
-    collect(change, invoice, paid=not declined, method_id=method_id)
-    if declined:
-        raise declined_error()
+    outcome = outcome_of(change, method_id)
+    collect(change, invoice, outcome, method_id)
+    if outcome is not Outcome.PAID:
+        raise declined_error() if outcome is Outcome.DECLINED else action_error()
+    return expanded(call, invoice)
+
+
+def update_invoice(call: Call) -> JsonObject:
+    """Change metadata, which an operator may have to mend; of a draft also its description."""
+    check_played(call.parameters, INVOICE_UPDATE)
+    invoice = call.account.ledger.get(KIND, call.object_id)
+    if "description" in call.parameters and invoice["status"] != "draft":
+        raise _refused("Finalized invoices can't be updated in this way")
+    invoice["metadata"] = merged_metadata(invoice["metadata"], call.parameters.get("metadata"))
+    invoice["description"] = call.parameters.get("description", invoice["description"])
+    Change(call.account, call.cause).keep(invoice, "invoice.updated")
     return expanded(call, invoice)
 
 

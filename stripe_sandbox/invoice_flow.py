@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.change import Change, WrongStateError
-from stripe_sandbox.charging import decline, take_money
+from stripe_sandbox.charging import Outcome, await_buyer, decline, take_money
 from stripe_sandbox.invoice_object import Bill, make_invoice, parent_of, put_lines, subscription_id_of
 from stripe_sandbox.invoice_payment_object import make_invoice_payment
 from stripe_sandbox.json_types import JsonObject
@@ -44,24 +44,31 @@ def finalize_invoice(change: Change, invoice: JsonObject) -> None:
     change.keep(intent, "payment_intent.created")
 
 
-def collect(change: Change, invoice: JsonObject, *, paid: bool, method_id: str = "") -> None:
+def collect(change: Change, invoice: JsonObject, outcome: Outcome, method_id: str = "") -> None:
     """Try to charge an open invoice; its subscription follows what comes of it."""
     if invoice["status"] != "open":
         return
     payment = _open_payment(change.account, invoice)
     intent = change.account.ledger.get("payment_intent", payment["payment"]["payment_intent"])
     buyer = {"email": invoice["customer_email"], "name": invoice["customer_name"]}
-    invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1}
-    if not paid:
-        decline(change, intent, buyer, method_id)
-        change.keep(invoice, "invoice.payment_failed")
-        follow_invoice(change, invoice)
-        return
-    take_money(change, intent, buyer, method_id)
-    payment |= {"status": "paid", "amount_paid": payment["amount_requested"]}
-    payment["status_transitions"]["paid_at"] = change.now
-    _paid(change, invoice)
-    change.keep(payment, "invoice_payment.paid")
+    invoice["attempted"] = True
+    match outcome:
+        case Outcome.ACTION_REQUIRED:
+            await_buyer(change, intent, method_id)
+            change.keep(invoice, "invoice.payment_action_required")
+            follow_invoice(change, invoice)
+        case Outcome.DECLINED:
+            invoice["attempt_count"] += 1
+            decline(change, intent, buyer, method_id)
+            change.keep(invoice, "invoice.payment_failed")
+            follow_invoice(change, invoice)
+        case Outcome.PAID:
+            invoice["attempt_count"] += 1
+            take_money(change, intent, buyer, method_id)
+            payment |= {"status": "paid", "amount_paid": payment["amount_requested"]}
+            payment["status_transitions"]["paid_at"] = change.now
+            _paid(change, invoice)
+            change.keep(payment, "invoice_payment.paid")
 
 
 def pay_invoice(account: SandboxAccount, invoice_id: str) -> Change:
@@ -69,7 +76,7 @@ def pay_invoice(account: SandboxAccount, invoice_id: str) -> Change:
     change, invoice = Change(account), account.ledger.get(KIND, invoice_id)
     if invoice["status"] != "open":
         raise WrongStateError(f"Invoice {invoice_id} is {invoice['status']}: only an open one can be paid.")
-    collect(change, invoice, paid=True)
+    collect(change, invoice, Outcome.PAID)
     return change
 
 

@@ -1,4 +1,4 @@
-"""The front page: sessions, events and their deliveries, and the buttons of a bank and a dashboard."""
+"""The front page: what the sandbox holds and what became of it, and the buttons of a bank and a dashboard."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +14,7 @@ from stripe_sandbox.change import WrongStateError
 from stripe_sandbox.event_operations import resend_event
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.line_items import line_items_of
+from stripe_sandbox.money_overview import MoneyOverview
 from stripe_sandbox.page_templates import PAGES, form_action, load_template, page
 from stripe_sandbox.session_object import KIND
 
@@ -26,6 +27,7 @@ class OverviewPage:
 
     def __init__(self, account: SandboxAccount) -> None:
         self._account = account
+        self._money = MoneyOverview(account)
         self._template = load_template("overview.html")
 
     def routes(self) -> list[Route]:
@@ -35,6 +37,7 @@ class OverviewPage:
             Route("/sessions/{id}", self._move, methods=["POST"]),
             Route("/events/{id}", self._resend, methods=["POST"]),
             Route("/sandbox.css", self._style, methods=["GET"]),
+            *self._money.routes(),
         ]
 
     async def _show(self, request: Request) -> Response:
@@ -46,6 +49,8 @@ class OverviewPage:
             webhook_url=account.targets.url,
             faults=account.faults.summary(),
             sessions=self._listed(request, KIND, "sessions", self._session),
+            payments=self._listed(request, "charge", "payments", self._money.payment),
+            subscriptions=self._listed(request, "subscription", "subscriptions", self._money.subscription),
             events=self._listed(request, "event", "events", self._event),
         )
 

@@ -78,6 +78,7 @@ _PARAMETERS: dict[str, Any] = {
     "customer_update": stripe.params.CustomerUpdateParams,
     "subscription_create": stripe.params.SubscriptionCreateParams,
     "invoice_create": stripe.params.InvoiceCreateParams,
+    "invoice_update": stripe.params.InvoiceUpdateParams,
     "invoice_item_create": stripe.params.InvoiceItemCreateParams,
     "invoice_finalize": stripe.params.InvoiceFinalizeInvoiceParams,
     "invoice_pay": stripe.params.InvoicePayParams,

@@ -6,7 +6,7 @@ Every function runs inside the caller's transaction and refuses a session in the
 from stripe_sandbox import charging
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.change import Change, NotPlayedError, WrongStateError
-from stripe_sandbox.charging import take_money, would_decline
+from stripe_sandbox.charging import Outcome, take_money, would_decline
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.line_items import keep_line_items, line_items_of
 from stripe_sandbox.payment_method_object import make_payment_method
@@ -209,5 +209,5 @@ def _subscribe(session: JsonObject, change: Change, method_id: str) -> None:
     data = ledger.get(PLAN, session["id"])["subscription_data"]
     subscription = make_subscription(terms, prices, data, change.now)
     extras = [item for item in items if not item["price"]["recurring"]]
-    invoice = begin_subscription(change, subscription, extras, paid=True)
+    invoice = begin_subscription(change, subscription, extras, Outcome.PAID)
     session |= {"subscription": subscription["id"], "invoice": invoice["id"]}

@@ -53,6 +53,7 @@ CUSTOMER_UPDATE: _Played = {
 SUBSCRIPTION_CREATE: _Played = {
     **_names("customer default_payment_method description expand metadata"), "items": _names("price quantity"),
 }  # fmt: skip
+INVOICE_UPDATE: _Played = _names("description expand metadata")
 INVOICE_ITEM_CREATE: _Played = _names("amount currency customer description expand metadata")
 INVOICE_CREATE: _Played = _names(
     "auto_advance collection_method currency customer description expand metadata pending_invoice_items_behavior"

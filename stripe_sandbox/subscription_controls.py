@@ -5,7 +5,8 @@ from starlette.routing import Route
 
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.change import Change
-from stripe_sandbox.control_gate import checked_body, control_route
+from stripe_sandbox.charging import Outcome
+from stripe_sandbox.control_gate import BadControlError, checked_body, control_route
 from stripe_sandbox.invoice_flow import KIND as INVOICE
 from stripe_sandbox.invoice_flow import pay_invoice
 from stripe_sandbox.json_types import JsonObject
@@ -37,10 +38,15 @@ class SubscriptionControls:
         ]
 
     def _renew(self, request: Request, body: JsonObject) -> JsonObject:
-        checked_body(body, '{"paid": true|false}', paid=bool)
+        checked_body(body, '{"paid": true|false, "action_required": true|false}', paid=bool, action_required=bool)
+        outcome = Outcome.PAID if body.get("paid", not body.get("action_required")) else Outcome.DECLINED
+        if body.get("action_required"):
+            if outcome is Outcome.PAID:
+                raise BadControlError("It cannot be paid where the buyer has to act first.")
+            outcome = Outcome.ACTION_REQUIRED
         account = self._holding(request)
         with account.ledger.transaction():
-            renew(account, request.path_params["id"], paid=body.get("paid", True))
+            renew(account, request.path_params["id"], outcome)
             subscription = account.ledger.get(SUBSCRIPTION, request.path_params["id"])
             return account.ledger.get(INVOICE, subscription["latest_invoice"])
 

@@ -5,7 +5,7 @@ from starlette.routing import Route
 from stripe_sandbox.api_error import StripeApiError, invalid_parameter, missing_parameter, no_such
 from stripe_sandbox.api_gate import ApiGate, Call
 from stripe_sandbox.change import Change
-from stripe_sandbox.charging import would_decline
+from stripe_sandbox.charging import outcome_of
 from stripe_sandbox.expansion import expanded
 from stripe_sandbox.json_types import JsonObject
 from stripe_sandbox.payment_method_flow import payment_method
@@ -40,7 +40,7 @@ def create_subscription(call: Call) -> JsonObject:
     change = Change(call.account, call.cause)
     terms = {"currency": prices[0][0]["currency"], "customer": customer["id"], "payment_method": method_id}
     subscription = make_subscription(terms, prices, parameters, change.now)
-    begin_subscription(change, subscription, [], paid=not would_decline(change, method_id))
+    begin_subscription(change, subscription, [], outcome_of(change, method_id))
     return expanded(call, ledger.get(KIND, subscription["id"]))
 
 

@@ -6,7 +6,7 @@ Every function runs inside the caller's transaction. Stripe leaves a renewal's d
 from stripe_sandbox.account import SandboxAccount
 from stripe_sandbox.appointments import appoint, call_off
 from stripe_sandbox.change import Change, WrongStateError
-from stripe_sandbox.charging import would_decline
+from stripe_sandbox.charging import Outcome, outcome_of
 from stripe_sandbox.invoice_flow import collect, draft_invoice, finalize_invoice, mark_uncollectible, void_invoice
 from stripe_sandbox.invoice_line import single_line, subscription_line
 from stripe_sandbox.invoice_object import Bill
@@ -19,7 +19,9 @@ _RENEWING = ("active", "past_due")
 _UPDATED = "customer.subscription.updated"
 
 
-def begin_subscription(change: Change, subscription: JsonObject, extras: list[JsonObject], *, paid: bool) -> JsonObject:
+def begin_subscription(
+    change: Change, subscription: JsonObject, extras: list[JsonObject], outcome: Outcome
+) -> JsonObject:
     """Keep a new subscription with its first invoice, which also bills what is bought once beside it."""
     customer = change.account.ledger.get("customer", subscription["customer"])
     bill = Bill("subscription_create", customer, subscription["currency"], (change.now, change.now), subscription)
@@ -29,18 +31,18 @@ def begin_subscription(change: Change, subscription: JsonObject, extras: list[Js
         recurring = _lines(change, invoice_id, subscription, items)
         return recurring + [single_line(invoice_id, item, change.now, subscription["id"]) for item in extras]
 
-    subscription["status"] = "active" if paid else "incomplete"
+    subscription["status"] = "active" if outcome is Outcome.PAID else "incomplete"
     change.keep(subscription, "customer.subscription.created")
     invoice = draft_invoice(change, bill, lines)
     _name_latest(change, subscription, invoice)
     finalize_invoice(change, invoice)
-    collect(change, invoice, paid=paid, method_id=subscription["default_payment_method"] or "")
+    collect(change, invoice, outcome, subscription["default_payment_method"] or "")
     _appoint_next(change.account, subscription)
     return invoice
 
 
-def renew(account: SandboxAccount, subscription_id: str, *, paid: bool | None = None) -> Change:
-    """Begin the next period and bill it; without `paid` the customer's card decides."""
+def renew(account: SandboxAccount, subscription_id: str, outcome: Outcome | None = None) -> Change:
+    """Begin the next period and bill it; without an outcome the customer's card decides."""
     change, subscription = Change(account), account.ledger.get(KIND, subscription_id)
     if subscription["status"] not in _RENEWING or subscription["cancel_at_period_end"]:
         ending = ", and ends with its period" if subscription["cancel_at_period_end"] else ""
@@ -57,10 +59,9 @@ def renew(account: SandboxAccount, subscription_id: str, *, paid: bool | None = 
     subscription["latest_invoice"] = invoice["id"]
     change.keep(subscription, _UPDATED)
     method_id = subscription["default_payment_method"] or ""
-    succeeds = not would_decline(change, method_id) if paid is None else paid
     if not _bill_as_paused(change, subscription, invoice):
         finalize_invoice(change, invoice)
-        collect(change, invoice, paid=succeeds, method_id=method_id)
+        collect(change, invoice, outcome or outcome_of(change, method_id), method_id)
     _appoint_next(account, account.ledger.get(KIND, subscription_id))
     return change
 

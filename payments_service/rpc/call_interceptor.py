@@ -15,7 +15,7 @@ import structlog
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
-from payments_service.errors import NotBuiltYetError, PaymentsError
+from payments_service.errors import PaymentsError
 from payments_service.identifiers import new_id
 from payments_service.rpc.callers import CallerResolver, Credentials
 from payments_service.rpc.method_policy import METHOD_POLICIES, require_allowed
@@ -108,17 +108,6 @@ class CallInterceptor:
             async def work(call: Call, _: _Record) -> None:
                 async with aclosing(await servicing(requests(), call)) as responses:
                     await write_conversation(context, responses, self._write_seconds)
-
-            await self._around(method, context, work)
-
-        return answer
-
-    def not_built(self, method: str) -> Callable[..., Awaitable[None]]:
-        """Refuse a method of the contract, streaming or not, that this version does not have."""
-
-        async def answer(_: object, context: Context) -> None:
-            async def work(_: Call, __: _Record) -> None:
-                raise NotBuiltYetError(f"{method} is not built yet; a later version has it.")
 
             await self._around(method, context, work)
 

@@ -15,9 +15,6 @@ from google.protobuf.message_factory import GetMessageClass
 from payments_service.errors import ConfigurationError
 from payments_service.rpc.call_interceptor import CallInterceptor
 
-NOT_BUILT: frozenset[str] = frozenset()
-"""The contract names them, later versions serve them."""
-
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
@@ -38,8 +35,6 @@ def _handler(
     service: ServiceDescriptor, method: MethodDescriptor, servicer: object, interceptor: CallInterceptor
 ) -> Handler:
     name = f"{service.full_name}/{method.name}"
-    if name in NOT_BUILT:
-        return _as_handler(method, interceptor.not_built(name))
     servicing = getattr(servicer, _snake_case(method.name), None)
     if servicing is None:
         raise ConfigurationError(f"Nothing serves {name}: {type(servicer).__name__} has no {_snake_case(method.name)}.")

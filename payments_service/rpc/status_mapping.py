@@ -44,7 +44,6 @@ _CODES: dict[type[PaymentsError], grpc.StatusCode] = {
     errors.CursorAheadError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SlowConsumerError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DrainingError: grpc.StatusCode.UNAVAILABLE,
-    errors.NotBuiltYetError: grpc.StatusCode.UNIMPLEMENTED,
 }
 _RETRY_SECONDS: dict[type[PaymentsError], int] = {
     errors.StripeRateLimitedError: 2,

@@ -14,7 +14,7 @@ from grpc_status.rpc_status import from_call
 
 from payments_service.contract.pb.payments.v1.entitlement_pb2 import Entitlement
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent as Event
-from payments_service.contract.pb.payments.v1.operations_pb2 import ListStripeEventsRequest
+from payments_service.contract.pb.payments.v1.operations_pb2 import ListStripeEventsRequest, ReplayStripeEventsRequest
 from payments_service.contract.pb.payments.v1.order_pb2 import (
     FULFILLMENT_STATE_FULFILLED,
     FULFILLMENT_STATE_REVOKED,
@@ -44,6 +44,11 @@ from payments_service.contract.pb.payments.v1.stripe_event_pb2 import StripeEven
 from .shop import PATIENCE, Shop, Subscription
 
 DAY = 24 * 3600
+AS_US = {"Authorization": "Bearer sk_test_123456789"}
+_ADOPTED_BY = {
+    "sessions": ("checkout/sessions", "checkout.session.completed"),
+    "invoices": ("invoices", "invoice.payment_succeeded"),
+}
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -104,9 +109,8 @@ async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:  # noqa: ANN401
 
 async def refunds_at_stripe(shop: Shop, order: Order) -> list[dict[str, Any]]:
     """List what Stripe has refunded of an order's payment."""
-    headers = {"Authorization": "Bearer sk_test_123456789"}
     url = f"{shop.running.sandbox_url}/v1/refunds?payment_intent={order.payment_intent_id}"
-    async with shop.http.get(url, headers=headers) as reply:
+    async with shop.http.get(url, headers=AS_US) as reply:
         return list((await reply.json())["data"])
 
 
@@ -251,11 +255,12 @@ async def test_deliveries_in_reverse_and_twice_end_the_same(shop: Shop) -> None:
     assert refunded.subscription_state == SUBSCRIPTION_STATE_ACTIVE
 
 
+@pytest.mark.parametrize("failure", [{"paid": False}, {"action_required": True}])
 @ON_SQLITE
-async def test_a_failed_renewal_is_past_due_until_it_is_paid(shop: Shop) -> None:
+async def test_a_failed_renewal_is_past_due_until_it_is_paid(shop: Shop, failure: dict[str, bool]) -> None:
     async with shop.subscribed() as told:
         order = await subscribed(shop, told)
-        invoice = await shop.sandbox("POST", f"subscriptions/{order.subscription_id}/renew", {"paid": False})
+        invoice = await shop.sandbox("POST", f"subscriptions/{order.subscription_id}/renew", failure)
         behind = (await told.of(order, Event.TYPE_RENEWAL_FAILED)).order
         held = await access(shop, order)
         await shop.sandbox("POST", f"invoices/{invoice['id']}/pay")
@@ -361,6 +366,30 @@ async def test_what_others_sell_with_our_metadata_is_adopted_and_nothing_else(sh
     assert {order.created_by for order in adopted.values()} == {"stripe"}
     assert sorted(order.user_id for order in adopted.values()) == ["u_1", "u_1", "u_2"]
     assert sessions.count(StripeEvent.STATE_UNCLAIMED) == 1
+
+
+@pytest.mark.parametrize("kind", ["sessions", "invoices"])
+@ON_SQLITE
+async def test_what_is_broken_is_named_and_applied_once_it_is_mended_at_stripe(shop: Shop, kind: str) -> None:
+    broken = {"type": "course", "organization_id": "org_1", "user_id": "u_1"}
+    api_path, event_type = _ADOPTED_BY[kind]
+    async with shop.subscribed() as told:
+        sold_elsewhere = await shop.sandbox("POST", kind, {"metadata": broken})
+        await shop.sandbox("POST", f"{kind}/{sold_elsewhere['id']}/pay")
+        assert await verdicts(shop, event_type, 1) == [StripeEvent.STATE_FAILED]
+        (failed,) = (await shop.operations.ListStripeEvents(ListStripeEventsRequest(type=event_type))).stripe_events
+        url = f"{shop.running.sandbox_url}/v1/{api_path}/{sold_elsewhere['id']}"
+        async with shop.http.post(url, data={"metadata[purchase.course_id]": "sql"}, headers=AS_US) as reply:
+            assert reply.status == 200
+        ids = [failed.stripe_event_id]
+        shown = await shop.operations.ReplayStripeEvents(ReplayStripeEventsRequest(stripe_event_ids=ids, dry_run=True))
+        assert await verdicts(shop, event_type, 1) == [StripeEvent.STATE_FAILED]
+        await shop.operations.ReplayStripeEvents(ReplayStripeEventsRequest(stripe_event_ids=ids))
+        events = await told.until(lambda all_told: Event.TYPE_FULFILLED in [one.type for one in all_told])
+
+    assert "purchase.course.course_id" in failed.verdict_reason
+    assert shown.matched == 1
+    assert events[-1].order.purchase.course.course_id == "sql"
 
 
 async def verdicts(shop: Shop, event_type: str, count: int) -> list[int]:

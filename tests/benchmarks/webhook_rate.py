@@ -35,7 +35,7 @@ from payments_service.storage.database import open_database
 from payments_service.storage.schema import migrate
 from payments_service.stripe_gateway.client import StripeKey, open_gateway
 from payments_service.stripe_gateway.signature import sign_payload
-from webhook_bridge.server import BridgeConfig, open_bridge
+from webhook_bridge.bridge_server import BridgeConfig, open_bridge
 
 SECRET = "whsec_benchmark"
 

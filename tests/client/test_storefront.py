@@ -68,9 +68,11 @@ async def test_a_buyer_who_cancels_is_back_at_the_shelf(storefront: str, page: P
 async def test_the_same_form_twice_is_one_order(storefront: str, page: Page) -> None:
     await page.goto(storefront)
     await page.get_by_role("button", name=SQL).click()
+    await page.wait_for_url("**/pay/**")
     first = page.url
     await page.go_back()
     await page.get_by_role("button", name=SQL).click()
+    await page.wait_for_url("**/pay/**")
 
     assert page.url == first
 

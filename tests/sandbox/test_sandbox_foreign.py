@@ -51,6 +51,17 @@ async def test_an_invoice_of_the_dashboard_is_open_until_it_is_paid(
     assert [invoice.id for invoice in listed.data] == [sent["id"]]
 
 
+async def test_an_invoices_metadata_are_mended_after_it_was_paid(
+    client: stripe.StripeClient, controls: Controls
+) -> None:
+    sent = await controls.call("POST", "invoices", {"metadata": {"type": "course"}})
+    await controls.call("POST", f"invoices/{sent['id']}/pay")
+    mended = await client.v1.invoices.update_async(sent["id"], {"metadata": OURS})
+    assert (mended.to_dict()["metadata"], mended.status) == (OURS, "paid")
+    with pytest.raises(stripe.InvalidRequestError, match="can't be updated"):
+        await client.v1.invoices.update_async(sent["id"], {"description": "other"})
+
+
 async def test_a_connected_account_sells_too(client: stripe.StripeClient, controls: Controls) -> None:
     school: stripe.RequestOptions = {"stripe_account": "acct_school"}
     opened = await controls.call("POST", "sessions", {"mode": "subscription", "account": "acct_school"})

@@ -41,6 +41,7 @@ async def test_a_subscriptions_life_fits(client: stripe.StripeClient, controls: 
     begun = await subscribed(client, controls)
     failed = await controls.call("POST", f"subscriptions/{begun['id']}/renew", {"paid": False})
     await controls.call("POST", f"invoices/{failed['id']}/pay")
+    await controls.call("POST", f"subscriptions/{begun['id']}/renew", {"action_required": True})
     await controls.call("POST", f"subscriptions/{begun['id']}/pause")
     bodies = await everything(client)
     await controls.call("POST", "clock", {"advance_seconds": 70 * DAY})

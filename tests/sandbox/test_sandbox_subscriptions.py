@@ -110,6 +110,26 @@ async def test_a_failed_renewal_is_caught_up_by_paying_its_invoice(
     await controls.call("POST", f"invoices/{invoice['id']}/pay", status=409)
 
 
+async def test_a_renewal_that_needs_the_buyer_is_behind_until_it_is_paid(
+    client: stripe.StripeClient, controls: Controls
+) -> None:
+    begun = await subscribed(client, controls)
+    telling = Telling(client)
+    await telling.events()
+    invoice = await controls.call("POST", f"subscriptions/{begun['id']}/renew", {"action_required": True})
+    assert await telling.types() == [
+        *RENEWED[:4],
+        "payment_intent.requires_action",
+        "invoice.payment_action_required",
+        "customer.subscription.updated",
+    ]
+    assert (invoice["status"], invoice["attempted"], invoice["attempt_count"]) == ("open", True, 0)
+    await controls.call("POST", f"invoices/{invoice['id']}/pay")
+    assert (await now_of(client, begun))["status"] == "active"
+    both = {"action_required": True, "paid": True}
+    await controls.call("POST", f"subscriptions/{begun['id']}/renew", both, 400)
+
+
 async def test_a_later_period_that_is_paid_makes_it_active_again(
     client: stripe.StripeClient, controls: Controls
 ) -> None:

@@ -30,6 +30,8 @@ TRIGGERS = [
     "invoice.paid",
     "invoice.payment_succeeded",
     "invoice.payment_failed",
+    "invoice.payment_action_required",
+    "invoice.updated",
     "invoice.voided",
     "invoice.marked_uncollectible",
 ]

@@ -39,7 +39,6 @@ CONTRACT: list[tuple[PaymentsError, str, str, bool]] = [
     (errors.DrainingError("x"), "DRAINING", "UNAVAILABLE", False),
     (errors.MemberReplacedError("x"), "MEMBER_REPLACED", "FAILED_PRECONDITION", False),
     (errors.SubscriberExistsError("x"), "SUBSCRIBER_EXISTS", "ALREADY_EXISTS", False),
-    (errors.NotBuiltYetError("x"), "NOT_BUILT_YET", "UNIMPLEMENTED", False),
 ]
 
 

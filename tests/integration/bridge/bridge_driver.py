@@ -24,8 +24,8 @@ from payments_service.storage.inbox_rows import InboxRow, find_event
 from payments_service.storage.schema import migrate
 from payments_service.storage.tables import stripe_events
 from payments_service.stripe_gateway.client import StripeKey, open_gateway
+from webhook_bridge.bridge_server import Bridge, BridgeConfig, open_bridge
 from webhook_bridge.http_connection import REQUEST_SECONDS
-from webhook_bridge.server import Bridge, BridgeConfig, open_bridge
 
 SECRETS = ("whsec_old", "whsec_new")
 WAIT_SECONDS = 15

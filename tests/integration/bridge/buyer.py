@@ -6,10 +6,10 @@ from pathlib import Path
 
 import aiohttp
 
-from integration.checkout.shop import Shop, course_request, open_shop
+from integration.checkout.checkout_shop import Shop, course_request, open_shop
 from payments_service.contract.pb.payments.v1.order_pb2 import Order
 from payments_service.inbox.receiver import open_receiver
-from webhook_bridge.server import BridgeConfig, open_bridge
+from webhook_bridge.bridge_server import BridgeConfig, open_bridge
 
 from .bridge_driver import SECRETS, NotedWaker, now
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .shop import Shop, open_shop
+from .checkout_shop import Shop, open_shop
 
 
 @pytest.fixture

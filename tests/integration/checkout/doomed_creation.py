@@ -11,7 +11,7 @@ from payments_service.contract.pb.payments.v1.payments_pb2 import CreateCheckout
 from payments_service.storage.database import open_database
 from payments_service.stripe_gateway.client import StripeKey, open_gateway
 
-from .shop import KEY, Json, Shop
+from .checkout_shop import KEY, Json, Shop
 
 
 async def _die(_: Json) -> None:

@@ -22,7 +22,7 @@ from payments_service.contract.pb.payments.v1.purchase_pb2 import (
 from payments_service.errors import InvalidRequestError
 from payments_service.stripe_gateway.metadata import decode_purchase
 
-from .shop import Shop
+from .checkout_shop import Shop
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 names = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=60)

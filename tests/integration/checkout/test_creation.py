@@ -26,7 +26,7 @@ from payments_service.orders.states import PaymentState
 from payments_service.scope import Caller, Scope
 from payments_service.stripe_gateway.metadata import decode_purchase
 
-from .shop import COURSES, Json, Shop, course_request
+from .checkout_shop import COURSES, Json, Shop, course_request
 
 
 async def test_an_order_is_open_with_a_page_to_pay_on(shop: Shop) -> None:

@@ -18,7 +18,7 @@ from payments_service.storage.database import Database, open_database
 from payments_service.storage.order_rows import OrderRow, find_order
 from payments_service.storage.schema import migrate
 
-from .shop import COURSES, PAGES, NotedWaker, course_request
+from .checkout_shop import COURSES, PAGES, NotedWaker, course_request
 
 REFUSAL = StripeRejectedError("Stripe refused the request: no.", stripe_code="", stripe_param="", stripe_request_id="")
 

@@ -17,7 +17,7 @@ from payments_service.errors import (
 from payments_service.orders.states import PaymentState
 from payments_service.stripe_gateway.client import StripeKey, open_gateway
 
-from .shop import KEY, Shop, course_request
+from .checkout_shop import KEY, Shop, course_request
 
 
 async def test_a_refusal_is_kept_and_the_same_request_gets_it_again_without_stripe(shop: Shop) -> None:

@@ -12,7 +12,7 @@ from payments_service.errors import (
     StripeRejectedError,
 )
 
-from .shop import Json, Shop, course_request
+from .checkout_shop import Json, Shop, course_request
 
 
 async def test_twenty_calls_of_one_request_make_one_session(shop: Shop) -> None:

@@ -20,7 +20,7 @@ from payments_service.contract.pb.payments.v1.payments_pb2 import CreateCheckout
 from payments_service.errors import StripeOutcomeUnknownError, StripeRateLimitedError
 from payments_service.orders.states import PaymentState
 
-from .shop import Json, Shop, course_request
+from .checkout_shop import Json, Shop, course_request
 
 FAIL_THE_COMMIT = {
     "sqlite": (

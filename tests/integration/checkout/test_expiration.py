@@ -18,7 +18,7 @@ from payments_service.orders.states import PaymentState
 from payments_service.scope import EVERYTHING, Scope
 from payments_service.storage.log_rows import read_page, sequence_events
 
-from .shop import Shop, course_request
+from .checkout_shop import Shop, course_request
 
 
 async def logged(shop: Shop) -> list[int]:

@@ -21,7 +21,7 @@ from payments_service.errors import (
 )
 from payments_service.scope import EVERYTHING, Scope
 
-from .shop import Shop, course_request
+from .checkout_shop import Shop, course_request
 
 
 async def test_an_order_is_found_by_its_id_and_by_its_session(shop: Shop) -> None:

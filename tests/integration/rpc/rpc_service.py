@@ -40,8 +40,8 @@ from payments_service.event_log.subscriber_registry import SubscriberRegistry
 from payments_service.event_log.tailer import Tailer
 from payments_service.inbox.reconciler import Reconciler
 from payments_service.rpc.callers import KnownCallers, open_callers
+from payments_service.rpc.grpc_server import ServerConfig, ServerParts, open_server
 from payments_service.rpc.operations_servicer import ServiceFacts
-from payments_service.rpc.server import ServerConfig, ServerParts, open_server
 from payments_service.storage.order_rows import OrderRow
 from payments_service.stripe_gateway.client import StripeKey, open_gateway
 

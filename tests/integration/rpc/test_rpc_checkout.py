@@ -21,7 +21,7 @@ from payments_service.contract.pb.payments.v1.order_pb2 import (
     PAYMENT_STATE_PAID,
 )
 from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsStub
-from payments_service.rpc.server import ServerConfig, open_server
+from payments_service.rpc.grpc_server import ServerConfig, open_server
 from payments_service.storage.log_rows import OutboxEvent, append_events
 from stripe_sandbox.sandbox_server import Sandbox
 

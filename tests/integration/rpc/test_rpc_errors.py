@@ -13,7 +13,6 @@ from payments_service.contract.pb.payments.v1 import payments_pb2 as pb
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import StartPosition
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import StreamFulfillmentsRequest
 from payments_service.contract.pb.payments.v1.purchase_pb2 import LineItem
-from payments_service.rpc.method_table import NOT_BUILT
 from payments_service.storage.order_rows import update_order
 
 from .rpc_service import OPERATOR, SHOP, RpcService, bearer, checkout, refusal
@@ -57,18 +56,6 @@ async def test_an_inner_failure_shows_an_id_and_no_inner_text(service: RpcServic
     line = await the_line(logs)
     assert (line["log_level"], line["error_id"]) == ("error", answer.metadata["error_id"])
     assert "DecodeError" in repr(line["exc_info"])
-
-
-@pytest.mark.parametrize("method", sorted(NOT_BUILT))
-async def test_what_is_not_built_yet_says_so(service: RpcService, method: str) -> None:
-    answer = await refusal(raw_call(service, method))
-
-    assert (answer.code, answer.reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_BUILT_YET")
-
-
-@pytest.mark.parametrize("method", sorted(NOT_BUILT))
-async def test_what_is_not_built_yet_asks_who_calls_all_the_same(service: RpcService, method: str) -> None:
-    assert (await refusal(raw_call(service, method, who="stranger"))).reason == "UNAUTHENTICATED"
 
 
 async def test_bytes_that_are_no_request_are_an_invalid_request(service: RpcService) -> None:

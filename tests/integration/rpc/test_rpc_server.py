@@ -22,7 +22,7 @@ from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import Stre
 from payments_service.contract.pb.payments.v1.operations_pb2_grpc import OperationsStub
 from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsStub
 from payments_service.errors import ConfigurationError
-from payments_service.rpc.server import ServerConfig, open_server
+from payments_service.rpc.grpc_server import ServerConfig, open_server
 from payments_service.storage.tables import orders
 
 from .rpc_service import OPERATOR, SERVICE, SHOP, RpcService, bearer, refusal, until
