@@ -4,6 +4,9 @@ import asyncio
 from collections import defaultdict
 
 from payments_client import AsyncPaymentsClient, Event
+from sqlalchemy import func, select
+
+from payments_service.storage.tables import subscriber_shards
 
 from .group_scene import Group
 
@@ -22,7 +25,7 @@ async def test_two_clients_share_the_work_in_order_and_one_that_stops_leaves_it_
             await client.consume(group.name, handle, member_id=name, stop=stops[name])
 
     running = {name: asyncio.create_task(member(name)) for name in stops}
-    await group.until(lambda: members(group), 2)
+    await group.until(lambda: shares(group), [16, 16])
     events = await group.fill(orders=40, each=3)
     await group.until(lambda: backlog(group), 0)
     stops["a"].set()
@@ -62,8 +65,10 @@ async def test_what_a_clients_handler_cannot_do_comes_again_and_is_parked_at_las
     assert (parked.event.event_id, parked.last_reason) == (poison, "ValueError: no such course")
 
 
-async def members(group: Group) -> int:
-    return (await group.standing()).members
+async def shares(group: Group) -> list[int]:
+    held = select(func.count()).where(subscriber_shards.c.holder != "").group_by(subscriber_shards.c.holder)
+    async with group.service.stages.database.reading() as reading:
+        return list((await reading.execute(held)).scalars())
 
 
 async def backlog(group: Group) -> int:
