@@ -29,7 +29,7 @@ run: setup ## Start all of it: gRPC, webhook bridge, actors, sandbox Stripe
 
 .PHONY: test
 test: setup ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal -m "not faults"
 
 .PHONY: test-long
 test-long: setup ## Run the databases' tests on every PostgreSQL version (fetches them)
@@ -41,7 +41,7 @@ test-long: setup ## Run the databases' tests on every PostgreSQL version (fetche
 	PAYMENTS_TEST_KILLS=1000 $(BIN)/pytest -m faults
 
 .PHONY: test-faults
-test-faults: setup ## Kill, freeze, starve and cut off real processes, for longer than `make test` does
+test-faults: setup ## Kill, freeze, starve and cut off real processes
 	PAYMENTS_TEST_KILLS=100 $(BIN)/pytest -m faults
 
 .PHONY: format
