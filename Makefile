@@ -29,7 +29,7 @@ run: setup ## Start all of it: gRPC, webhook bridge, actors, sandbox Stripe
 
 .PHONY: test
 test: setup ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal -m "not faults"
 
 .PHONY: test-long
 test-long: setup ## Run the databases' tests on every PostgreSQL version (fetches them), and the long stories
@@ -48,7 +48,7 @@ bench-streams: setup ## Measure what streams and subscribers carry on this machi
 	PAYMENTS_TEST_KILLS=1000 $(BIN)/pytest -m faults
 
 .PHONY: test-faults
-test-faults: setup ## Kill, freeze, starve and cut off real processes, for longer than `make test` does
+test-faults: setup ## Kill, freeze, starve and cut off real processes
 	PAYMENTS_TEST_KILLS=100 $(BIN)/pytest -m faults
 
 .PHONY: format

@@ -72,6 +72,35 @@ class Settings(BaseSettings):
         split_address(value)
         return value
 
+    @field_validator("public_url", "sandbox_webhook_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("write an http:// or https:// address with a host, or leave it empty")
+        return value.rstrip("/")
+
+    @field_validator("stripe_api_key")
+    @classmethod
+    def _key(cls, value: SecretStr) -> SecretStr:
+        """Refuse what is no key; the value is a secret, so the error does not repeat it."""
+        if value.get_secret_value() and not value.get_secret_value().startswith(("sk_", "rk_")):
+            raise ValueError("write a secret or restricted key of Stripe's (sk_... or rk_...), or leave it empty")
+        return value
+
+    @field_validator("stripe_webhook_secrets")
+    @classmethod
+    def _webhook_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(secret.get_secret_value().startswith("whsec_") for secret in value):
+            raise ValueError("write webhook secrets of Stripe's (whsec_...), separated by commas")
+        return value
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _no_metrics_yet(cls, value: str) -> str:
+        if value:
+            raise ValueError("metrics are not built yet: leave it empty; the log has a line for each call and webhook")
+        return value
+
     @field_validator("database_url", mode="before")
     @classmethod
     def _async_driver(cls, value: object) -> object:

@@ -182,7 +182,8 @@ async def test_a_pending_refund_counts_as_spent_and_one_that_fails_gives_access_
         await told.of(order, Event.TYPE_REVOKED)
         await shop.sandbox("POST", f"refunds/{pending['id']}/settle", {"status": "failed"})
         await told.of(order, Event.TYPE_RESTORED)
-        restored = await until(shop, order, lambda now: now.fulfillment_state == FULFILLMENT_STATE_FULFILLED)
+        await until(shop, order, lambda now: told_of(told, order)[-1:] == ["FULFILLED"])
+        restored = await shop.order_now(order)
 
     assert (waiting.payment_state, waiting.refunds[0].state) == (PAYMENT_STATE_PAID, Refund.STATE_PENDING)
     assert spent == (grpc.StatusCode.FAILED_PRECONDITION, "NOTHING_TO_REFUND")

@@ -19,9 +19,7 @@ async def page() -> AsyncIterator[Page]:
         pytest.skip(_MISSING)
     async with async_playwright() as playwright:
         # Containers run as root, where Chromium's own sandbox does not.
-        browser = await playwright.chromium.launch(
-            flags = ["--no-sandbox", "--disable-features=BackForwardCache"]
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        )
+        flags = ["--no-sandbox", "--disable-features=BackForwardCache"]
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         yield await browser.new_page(java_script_enabled=False)
         await browser.close()
