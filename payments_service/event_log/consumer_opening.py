@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -37,10 +37,11 @@ class Opening:
 class MemberVoice:
     """What a member has said and was not heard yet; a member that says too much at once waits."""
 
-    def __init__(self, requests: AsyncIterator[ConsumeFulfillmentsRequest], on_word: Callable[[], None]) -> None:
-        """Take who is told that there is something."""
+    def __init__(self, requests: AsyncIterator[ConsumeFulfillmentsRequest]) -> None:
+        """Take what it says, message by message."""
         self._requests = requests
-        self._on_word = on_word
+        self.wake = asyncio.Event()
+        """Set when something has come; whoever waits for it clears it."""
         self._unheard: deque[ConsumeFulfillmentsRequest] = deque()
         self._room = asyncio.Event()
         self._failure: Exception | None = None
@@ -66,14 +67,14 @@ class MemberVoice:
         try:
             async for request in self._requests:
                 self._unheard.append(request)
-                self._on_word()
+                self.wake.set()
                 while len(self._unheard) >= MOST_UNHEARD:
                     self._room.clear()
                     await self._room.wait()
         except Exception as error:  # the session says it
             self._failure = error
         self.has_ended = True
-        self._on_word()
+        self.wake.set()
 
     def heard(self) -> Iterator[ConsumeFulfillmentsRequest]:
         """Give what has come; raises what was wrong with it."""

@@ -1,6 +1,5 @@
 """Opens ConsumeFulfillments for members of durable subscribers, and ends them all when the process drains."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentFilter
@@ -8,10 +7,12 @@ from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import Cons
 from payments_service.errors import DrainingError
 from payments_service.event_log.consumer_ledger import ConsumerLedger, LedgerRules
 from payments_service.event_log.consumer_opening import MemberVoice, Opening
-from payments_service.event_log.consumer_session import ConsumerSession, SessionParts, place_lost
+from payments_service.event_log.consumer_session import ConsumerSession
 from payments_service.event_log.consumer_surroundings import DELIVERY_RETRIES, ConsumerLimits, ConsumerSurroundings
 from payments_service.event_log.delivery_credit import DeliveryCredit
 from payments_service.event_log.group_store import GroupStore, Membership, not_found
+from payments_service.event_log.session_turns import SessionTurns
+from payments_service.event_log.shard_holding import ShardHolding, place_lost
 from payments_service.event_log.stream_filter import Matches, stream_filter
 from payments_service.event_log.stream_surroundings import Clock
 from payments_service.event_log.subscriber_rights import require_mine
@@ -49,12 +50,10 @@ class FulfillmentConsumers:
         """
         if self._surroundings.drained:
             raise DrainingError("This process is about to stop: open the session elsewhere.")
-        wake = asyncio.Event()
-        voice = MemberVoice(requests, wake.set)
+        voice = MemberVoice(requests)
         opening = await voice.opening()
         row = await self._find(opening.subscriber, current_caller())
-        current_matches = _matches_of(row, current_caller)
-        return self._session(row, opening, voice, current_matches, wake).responses()
+        return self._session(row, opening, voice, _matches_of(row, current_caller)).responses()
 
     def tell(self, subscriber: str) -> None:
         """Let the members in this process notice that a subscriber was changed."""
@@ -82,23 +81,16 @@ class FulfillmentConsumers:
         return row
 
     def _session(
-        self,
-        row: SubscriberRow,
-        opening: Opening,
-        voice: MemberVoice,
-        current_matches: Callable[[], Matches],
-        wake: asyncio.Event,
+        self, row: SubscriberRow, opening: Opening, voice: MemberVoice, current_matches: Callable[[], Matches]
     ) -> ConsumerSession:
-        surroundings = self._surroundings
-        session_id = new_id("ses")
-        membership = Membership(row.subscriber, opening.member_id, session_id, surroundings.limits.lease)
+        around = self._surroundings
+        me = Membership(row.subscriber, opening.member_id, new_id("ses"), around.limits.lease)
         rules = LedgerRules(
-            row.shard_count, row.max_attempts, lambda attempt: DELIVERY_RETRIES.delay(attempt, surroundings.chance)
+            row.shard_count, row.max_attempts, lambda attempt: DELIVERY_RETRIES.delay(attempt, around.chance)
         )
         ledger = ConsumerLedger(rules, DeliveryCredit(opening.credit, opening.credit_bytes), current_matches())
-        store = surroundings.make_store(surroundings.database, membership)
-        parts = SessionParts(opening, row.shard_count, store, ledger, voice, current_matches, wake, session_id)
-        return ConsumerSession(surroundings, parts)
+        turns = SessionTurns(ledger, around.make_store(around.database, me), around.limits, current_matches)
+        return ConsumerSession(around, opening, voice, turns, ShardHolding(around, turns, me, row.shard_count))
 
 
 def _matches_of(row: SubscriberRow, current_caller: Callable[[], Caller]) -> Callable[[], Matches]:
