@@ -4,15 +4,15 @@ Pure: events, answers and the time come in, and a Turn comes out that makes it a
 before its turn is committed; where that fails, the session ends, and what is stored is the truth.
 """
 
-import heapq
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from payments_service.event_log.ack_id import AckId, decode_ack_id
-from payments_service.event_log.consumer_turn import ACK_ID_UNKNOWN, ANSWERED_BEFORE, LEASE_LOST, Turn
+from payments_service.event_log.ack_id import AckId
+from payments_service.event_log.consumer_turn import Turn
 from payments_service.event_log.delivery_credit import DeliveryCredit
+from payments_service.event_log.lane_queue import LaneQueue
 from payments_service.event_log.order_lane import Aside, OrderLane, Out
+from payments_service.event_log.outstanding import Outstanding
 from payments_service.event_log.response_bytes import FramedEvent
 from payments_service.event_log.shard_assignment import shard_of
 from payments_service.event_log.shard_floor import ShardFloor
@@ -25,7 +25,6 @@ MOST_AHEAD = 1000
 MOST_WAITING = 2000
 MOST_ASIDE = 10_000
 MOST_READY = 100
-REMEMBERED_ANSWERS = 10_000
 NO_ANSWER = "the member left without an answer"
 OUT_OF_SCOPE = "the caller may no longer see it"
 
@@ -60,19 +59,14 @@ class ConsumerLedger:
         self._backoff = rules.backoff
         self._most_ahead = rules.most_ahead
         self.credit = credit
+        self._outs = Outstanding(credit)
+        self._queue = LaneQueue()
         self.matches = matches
         self._epochs: dict[int, int] = {}
         self._floors: dict[int, ShardFloor] = {}
         self._written: dict[int, tuple[int, bytes, int]] = {}
-        self._leaving: set[int] = set()
-        self._lanes: dict[str, OrderLane] = {}
-        self._outs: dict[int, Out] = {}
-        self._ready: deque[str] = deque()
-        self._due: list[tuple[float, str]] = []
         self._aside: dict[int, int] = {}
         self._waiting = 0
-        self._serial = 0
-        self._answered: dict[bytes, bool] = {}
         self._turn = Turn()
         self.is_closed = False
         """Whether nothing more is handed out."""
@@ -101,12 +95,12 @@ class ConsumerLedger:
     @property
     def is_leaving(self) -> bool:
         """Say whether a shard is to be left whose work is not done."""
-        return bool(self._leaving)
+        return bool(self._queue.leaving)
 
     @property
     def scan_position(self) -> int | None:
         """After which position the log is to be read next; None where enough is known."""
-        enough = len(self._ready) > self.credit.free_events + MOST_READY
+        enough = len(self._queue) > self.credit.free_events + MOST_READY
         full = enough or self._waiting >= MOST_WAITING or len(self._aside) >= MOST_ASIDE
         if full or self.is_closed or not self._floors:
             return None
@@ -135,15 +129,11 @@ class ConsumerLedger:
 
     def leave(self, shards: Iterable[int]) -> None:
         """Hand nothing more out of some shards."""
-        before, self._leaving = self._leaving, {shard for shard in shards if shard in self._epochs}
-        for key, lane in self._lanes.items():
-            if lane.shard in before - self._leaving:
-                self._ready.append(key)
+        self._queue.leave({shard for shard in shards if shard in self._epochs})
 
     def released(self) -> list[int]:
         """Give the shards that are to be left and have nothing out."""
-        busy = {out.shard for out in self._outs.values()} | self._turn.shards
-        return sorted(self._leaving - busy)
+        return sorted(self._queue.leaving - self._outs.shards - self._turn.shards)
 
     def drop(self, shards: Iterable[int]) -> list[int]:
         """Forget shards, held no more; gives those that were."""
@@ -152,15 +142,8 @@ class ConsumerLedger:
             return []
         for shard in gone:
             del self._epochs[shard], self._floors[shard], self._written[shard]
-        self._leaving -= gone
-        for position, out in list(self._outs.items()):
-            if out.shard in gone:
-                del self._outs[position]
-                self.credit.give(out.size)
-        for key, lane in list(self._lanes.items()):
-            if lane.shard in gone:
-                self._waiting -= len(lane.waiting)
-                del self._lanes[key]
+        self._outs.drop(gone)
+        self._waiting -= self._queue.drop(gone)
         self._aside = {position: shard for position, shard in self._aside.items() if shard not in gone}
         self._turn.lose(gone)
         return sorted(gone)
@@ -205,7 +188,6 @@ class ConsumerLedger:
     def turn(self, now: float, *, with_floors: bool) -> Turn | None:
         """Hand out what may go, and give all that is to be made durable; None where there is nothing."""
         self._relieve_floors(now)
-        self._wake_due(now)
         self._hand_out(now)
         turn, self._turn = self._turn, Turn()
         self._write_places(turn, with_floors)
@@ -213,18 +195,18 @@ class ConsumerLedger:
 
     def has_ready(self, now: float) -> bool:
         """Say whether something could be handed out."""
-        self._wake_due(now)
-        return bool(self._ready) and not self.is_closed and self.credit.free_events > 0
+        self._queue.wake(now)
+        return bool(len(self._queue)) and not self.is_closed and self.credit.free_events > 0
 
     @property
     def ready_count(self) -> int:
         """How much could be handed out, about."""
-        return min(len(self._ready), self.credit.free_events)
+        return min(len(self._queue), self.credit.free_events)
 
     @property
     def next_due(self) -> float | None:
         """When something that is aside comes again."""
-        return self._due[0][0] if self._due else None
+        return self._queue.next_due
 
     @property
     def has_moved(self) -> bool:
@@ -242,14 +224,14 @@ class ConsumerLedger:
         return AckId(out.shard, out.event.position, self._epochs[out.shard], out.serial)
 
     def _take_event(self, shard: int, floor: ShardFloor, event: FramedEvent, now: float) -> None:
-        lane = self._lane(event.ordering_key, shard)
+        lane = self._queue.lane(event.ordering_key, shard)
         is_behind = bool(lane.aside) or (lane.out is not None and lane.out.is_aside)
         if is_behind or event.position <= floor.inherited:
             self._put_behind(lane, floor, event, now)
             return
         lane.waiting.append(event)
         self._waiting += 1
-        self._offer(event.ordering_key, lane, now)
+        self._queue.offer(event.ordering_key, now)
 
     def _put_behind(self, lane: OrderLane, floor: ShardFloor, event: FramedEvent, now: float) -> None:
         """Put an event aside that waits behind one that is, or that the holder before may have handed out."""
@@ -262,8 +244,8 @@ class ConsumerLedger:
         if state != PARKED:
             item = Aside(event.position, event._replace(frame=b""), attempts, len(event.frame), now)
             self._keep_aside(lane.shard, item, now)
-        elif lane.is_empty:
-            del self._lanes[event.ordering_key]
+        else:
+            self._queue.offer(event.ordering_key, now)
 
     def _is_known(self, shard: int, position: int) -> bool:
         """Say whether an event is on its way already, from the table or, after a seek, from the log."""
@@ -272,11 +254,11 @@ class ConsumerLedger:
     def _keep_aside(self, shard: int, item: Aside, now: float) -> None:
         """Keep an event for later, and whatever waits of its order behind it."""
         key = item.event.ordering_key
-        lane = self._lane(key, shard)
+        lane = self._queue.lane(key, shard)
         lane.put_aside(item)
         self._aside[item.position] = shard
         self._divert(lane, now)
-        self._offer(key, lane, now)
+        self._queue.offer(key, now)
 
     def _divert(self, lane: OrderLane, now: float) -> None:
         """Put aside what waits in a lane, for what is before it is aside."""
@@ -301,126 +283,65 @@ class ConsumerLedger:
 
     def _answer(self, token: bytes, *, is_ack: bool) -> Out | None:
         """Find what an answer is about; gives None where it has been told already why not."""
-        name = decode_ack_id(token)
-        if name is None:
-            self._turn.failed.append((token, ACK_ID_UNKNOWN))
-            return None
-        if self._epochs.get(name.shard) != name.epoch:
-            self._turn.failed.append((token, LEASE_LOST))
-            return None
-        out = self._outs.get(name.position)
-        if out is None or out.serial != name.serial:
-            if self._answered.get(token) is is_ack:
-                self._turn.accepted.append((name.shard, token))
-            else:
-                self._turn.failed.append((token, ANSWERED_BEFORE))
-            return None
-        self._remember(token, is_ack)
-        self._turn.accepted.append((name.shard, token))
+        name, out, refusal = self._outs.find(token, self._epochs, is_ack=is_ack)
+        if name is None or refusal:
+            self._turn.failed.append((token, refusal))
+        else:
+            self._turn.accepted.append((name.shard, token))
         return out
 
-    def _remember(self, token: bytes, is_ack: bool) -> None:
-        self._answered[token] = is_ack
-        if len(self._answered) > REMEMBERED_ANSWERS:
-            del self._answered[next(iter(self._answered))]
-
     def _free_lane(self, out: Out, now: float) -> None:
-        del self._outs[out.event.position]
-        self.credit.give(out.size)
-        key = out.event.ordering_key
-        lane = self._lanes[key]
-        lane.out = None
-        if lane.is_empty:
-            del self._lanes[key]
-        else:
-            self._offer(key, lane, now)
-
-    def _lane(self, key: str, shard: int) -> OrderLane:
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = OrderLane(shard)
-        return lane
-
-    def _offer(self, key: str, lane: OrderLane, now: float) -> None:
-        """Queue a lane that has something to hand out, or will have when it is due."""
-        if lane.out is not None or lane.shard in self._leaving:
-            return
-        if lane.aside and lane.aside[0].due > now:
-            heapq.heappush(self._due, (lane.aside[0].due, key))
-        elif not lane.is_empty:
-            self._ready.append(key)
-
-    def _wake_due(self, now: float) -> None:
-        while self._due and self._due[0][0] <= now:
-            self._ready.append(heapq.heappop(self._due)[1])
+        self._outs.settle(out)
+        self._queue.lane(out.event.ordering_key, out.shard).out = None
+        self._queue.offer(out.event.ordering_key, now)
 
     def _hand_out(self, now: float) -> None:
         """Hand out in the order in which lanes became ready, as far as the credit goes."""
-        while self._ready and not self.is_closed:
-            key = self._ready[0]
-            lane = self._lanes.get(key)
-            found = None if lane is None or lane.shard in self._leaving else lane.next(now)
-            if lane is None or found is None:
-                self._ready.popleft()
-                continue
-            size = found.size if isinstance(found, Aside) else len(found.frame)
-            event = found.event if isinstance(found, Aside) else found
+        self._queue.wake(now)
+        while not self.is_closed and (first := self._queue.first(now)):
+            key, lane, found = first
+            event, size = (found.event, found.size) if isinstance(found, Aside) else (found, len(found.frame))
             if self.matches(event) and not self.credit.fits(size):
                 return
-            self._ready.popleft()
+            self._queue.take_first()
             if isinstance(found, Aside):
-                self._hand_out_again(key, lane, found, now)
+                self._hand_out_again(lane, found)
             else:
-                self._hand_out_anew(key, lane, found, now)
+                self._hand_out_anew(lane, found)
+            self._queue.offer(key, now)
 
-    def _hand_out_anew(self, key: str, lane: OrderLane, event: FramedEvent, now: float) -> None:
+    def _hand_out_anew(self, lane: OrderLane, event: FramedEvent) -> None:
         lane.waiting.popleft()
         self._waiting -= 1
         floor = self._floors[lane.shard]
         if not self.matches(event):
             floor.settle(event.position)
-            self._next_of(key, lane, now)
             return
         floor.send(event.position)
-        self._send(lane, Out(lane.shard, self._next_serial(), event, 1, len(event.frame), is_aside=False))
+        lane.out = self._outs.send(lane.shard, event, 1, len(event.frame), is_aside=False)
+        self._turn.handed_out.append(lane.out)
 
-    def _hand_out_again(self, key: str, lane: OrderLane, item: Aside, now: float) -> None:
+    def _hand_out_again(self, lane: OrderLane, item: Aside) -> None:
         lane.aside.pop(0)
         del self._aside[item.position]
         if not self.matches(item.event):
             setting = Setting(lane.shard, item.position, PARKED, item.attempts, 0.0, OUT_OF_SCOPE)
             self._turn.set_again.append(setting)
-            self._next_of(key, lane, now)
             return
-        self._send(lane, Out(lane.shard, self._next_serial(), item.event, item.attempts + 1, item.size, is_aside=True))
-
-    def _next_of(self, key: str, lane: OrderLane, now: float) -> None:
-        if lane.is_empty:
-            del self._lanes[key]
-        else:
-            self._offer(key, lane, now)
-
-    def _next_serial(self) -> int:
-        self._serial += 1
-        return self._serial
-
-    def _send(self, lane: OrderLane, out: Out) -> None:
-        lane.out = out
-        self._outs[out.event.position] = out
-        self.credit.take(out.size)
-        self._turn.handed_out.append(out)
+        lane.out = self._outs.send(lane.shard, item.event, item.attempts + 1, item.size, is_aside=True)
+        self._turn.handed_out.append(lane.out)
 
     def _relieve_floors(self, now: float) -> None:
         """Put aside what a floor has waited for too long, so that what is done beyond it need not be remembered."""
         for shard, floor in self._floors.items():
-            if floor.ahead_count <= self._most_ahead:
+            if not floor.is_far_ahead(self._most_ahead):
                 continue
-            out = self._outs.get(floor.first_open or 0)
+            out = self._outs.at(floor.first_open)
             if out is None or out.is_aside:
                 continue
             self._put_out_aside(out, Setting(shard, out.event.position, RETRY, out.attempt, 0.0, NO_ANSWER))
             out.is_aside = True
-            self._divert(self._lanes[out.event.ordering_key], now)
+            self._divert(self._queue.lane(out.event.ordering_key, shard), now)
 
     def _write_places(self, turn: Turn, with_floors: bool) -> None:
         for shard in self._floors if with_floors else turn.shards & self._floors.keys():

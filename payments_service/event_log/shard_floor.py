@@ -29,10 +29,11 @@ class ShardFloor:
         """The position that the floor waits for."""
         return next(iter(self._open), None)
 
-    @property
-    def ahead_count(self) -> int:
-        """How much is settled beyond the floor."""
-        return len(self._ahead)
+    def is_far_ahead(self, most: int) -> bool:
+        """Say whether more is settled beyond the floor than is to be remembered."""
+        if len(self._ahead) > most:
+            self._forget_passed()
+        return len(self._ahead) > most
 
     def open(self, position: int) -> bool:
         """Take an event that must be settled; False where it was before this shard was taken over."""
@@ -56,9 +57,12 @@ class ShardFloor:
 
     def state(self) -> tuple[int, bytes, int]:
         """Give what is to be stored: the floor, what is settled beyond it, and what was sent."""
+        self._forget_passed()
+        return self.floor, encode_positions(self.floor, self._ahead), self.sent_through
+
+    def _forget_passed(self) -> None:
         floor = self.floor
         self._ahead = {position for position in self._ahead if position > floor}
-        return floor, encode_positions(floor, self._ahead), self.sent_through
 
 
 def encode_positions(floor: int, positions: Iterable[int]) -> bytes:
