@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ IDLE_MILLISECONDS = 100
 """How often an idle thread looks up; Redis is polled as rarely as this makes it."""
 STOP_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
-Work = Callable[[str], Awaitable[None]]
+Work = Callable[[str], Coroutine[Any, Any, None]]
 Making = Callable[[], dramatiq.Broker]
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Crew:
     def _actor(self, broker: dramatiq.Broker, name: str, queue: str) -> Callable[[str], Any]:
         def run(row_id: str) -> None:
             if work := self._works.get(queue):
-                self._host.run_coroutine(work(row_id))
+                self._host.run_work(work, row_id)
 
         return dramatiq.actor(actor_name=name, queue_name=queue, broker=broker)(run).send
 

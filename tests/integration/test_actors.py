@@ -10,6 +10,7 @@ import pytest
 from payments_service.actors.broker import MAX_QUEUED, QueueFullError, make_broker
 from payments_service.actors.crew import Crew
 from payments_service.actors.duty_roster import DutyRoster
+from payments_service.actors.host_loop import HostLoop
 from payments_service.actors.message_waker import MAX_WAITING, MessageWaker
 from payments_service.actors.sweep import Sweep, due_events, due_fulfillments
 from payments_service.errors import ConfigurationError
@@ -163,3 +164,17 @@ def test_a_broker_that_fails_is_counted_and_the_next_wake_up_still_sent() -> Non
         waker.wake_fulfillment("ful_good")
 
     assert (sent, waker.dropped) == (["ful_good"], 1)
+
+
+def test_a_message_that_comes_after_the_loop_has_stopped_is_left_to_the_next_process() -> None:
+    loop = asyncio.new_event_loop()
+    host = HostLoop(loop)
+    worked: list[str] = []
+
+    async def work(row_id: str) -> None:
+        worked.append(row_id)
+
+    host.run_work(work, "evt_1")
+    loop.close()
+
+    assert worked == []
