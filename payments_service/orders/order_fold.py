@@ -57,7 +57,8 @@ async def fold(tx: Connection, order: OrderRow, seen: Sequence[Observation], now
     facts = reduce(join, seen, known)
     session = next((one.session for one in seen if isinstance(one, SessionSeen)), None)
     session_id = named_id(session) or order.checkout_session_id or ""
-    before = await list_all_fulfillments(tx, order.order_id)
+    # Owing tells the log: an order of version 0 owes nothing yet.
+    before = await list_all_fulfillments(tx, order.order_id) if order.version else []
     owed = await _owe(tx, order, before, list(payments_of(order, facts, session_id)), now)
     payments = await list_all_fulfillments(tx, order.order_id) if owed.changed else before
     written = await _write_refunds(tx, order, payments, seen, now)
