@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from payments_service.orders.stripe_json import mapping
 from payments_service.stripe_gateway.metadata import BUILT_IN_TYPES, SCHEMA_KEY
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{32}")
@@ -51,11 +52,11 @@ def read_marks(stripe_object: Mapping[str, Any]) -> Marks:
 
 def object_metadata(stripe_object: Mapping[str, Any]) -> dict[str, str]:
     """Collect metadata: the object's own, over its subscription's snapshot (recent API versions, then older ones)."""
-    parent = _mapping(_mapping(stripe_object.get("parent")).get("subscription_details"))
-    older = _mapping(stripe_object.get("subscription_details"))
+    parent = mapping(mapping(stripe_object.get("parent")).get("subscription_details"))
+    older = mapping(stripe_object.get("subscription_details"))
     found: dict[str, str] = {}
     for holder in (older, parent, stripe_object):
-        found |= {str(key): value for key, value in _mapping(holder.get("metadata")).items() if isinstance(value, str)}
+        found |= {str(key): value for key, value in mapping(holder.get("metadata")).items() if isinstance(value, str)}
     return found
 
 
@@ -64,7 +65,3 @@ def owner_of(marks: Marks, *, known: bool, claimed_types: frozenset[str]) -> Own
     if known or marks.order_id or marks.schema or marks.type in BUILT_IN_TYPES | claimed_types:
         return Owner.OURS
     return Owner.UNDECIDED if marks.kind in WITHOUT_METADATA else Owner.OTHERS
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

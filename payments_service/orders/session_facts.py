@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from payments_service.orders.states import PaymentState
+from payments_service.orders.stripe_json import named_id
 
 ASYNC_FAILED = "checkout.session.async_payment_failed"
 PAID_STATUSES = frozenset({"paid", "no_payment_required"})
@@ -37,9 +38,9 @@ def observe_session(session: Mapping[str, Any], event_type: str = "") -> Session
         expired=session.get("status") == "expired",
         paid=session.get("payment_status") in PAID_STATUSES and session.get("status") == "complete",
         failed=event_type == ASYNC_FAILED,
-        payment_intent_id=_id(session.get("payment_intent")),
-        subscription_id=_id(session.get("subscription")),
-        invoice_id=_id(session.get("invoice")),
+        payment_intent_id=named_id(session.get("payment_intent")),
+        subscription_id=named_id(session.get("subscription")),
+        invoice_id=named_id(session.get("invoice")),
         amount_total=session.get("amount_total"),
         currency=session.get("currency") or "",
     )
@@ -69,10 +70,3 @@ def payment_state(facts: SessionFacts) -> PaymentState:
     if facts.complete:
         return PaymentState.AWAITING_FUNDS
     return PaymentState.EXPIRED if facts.expired else PaymentState.OPEN
-
-
-def _id(value: object) -> str:
-    """Take an id, or the id of an expanded object."""
-    if isinstance(value, Mapping):
-        return str(value.get("id", ""))
-    return value if isinstance(value, str) else ""

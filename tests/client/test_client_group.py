@@ -20,13 +20,8 @@ from payments_client import (
     SubscriberNotFoundError,
 )
 
-from payments_service.rpc.payments_servicer import PaymentsServicer
-
 PATIENCE = 40.0
 NAME = "course-service"
-pytestmark = pytest.mark.skipif(
-    not hasattr(PaymentsServicer, "consume_fulfillments"), reason="ConsumeFulfillments is not built"
-)
 
 
 @pytest.fixture

@@ -14,8 +14,6 @@ from payments_client.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEven
 from payments_client.pb.payments.v1.order_pb2 import Order
 from payments_client.pb.payments.v1.purchase_pb2 import CoursePurchase, Purchase
 
-from payments_service.rpc.payments_servicer import PaymentsServicer
-
 from .contract_server import Context, Serving, serving
 from .example_process import EXAMPLES, PATIENCE, ExampleProcess, running
 from .group_server import GroupServer
@@ -94,7 +92,6 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         yield opened
 
 
-@pytest.mark.skipif(not hasattr(PaymentsServicer, "consume_fulfillments"), reason="ConsumeFulfillments is not built")
 async def test_who_pays_in_the_sandbox_is_enrolled(shop: Shop, tmp_path: Path) -> None:
     database = tmp_path / "courses.db"
     async with course_service(shop.running.grpc_address, database) as example:

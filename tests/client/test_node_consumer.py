@@ -12,8 +12,6 @@ import pytest
 from acceptance.shop import Shop, open_shop, settings_in
 from payments_client.pb.payments.v1 import operations_pb2
 
-from payments_service.rpc.payments_servicer import PaymentsServicer
-
 from .contract_server import Context, Serving, serving
 from .example_process import EXAMPLES, PATIENCE, ROOT, running
 from .group_server import GroupServer
@@ -105,7 +103,6 @@ async def test_it_follows_the_service(node: Path, shop: Shop) -> None:
         await example.until(f"TYPE_FULFILLED {order.order_id}")
 
 
-@pytest.mark.skipif(not hasattr(PaymentsServicer, "consume_fulfillments"), reason="ConsumeFulfillments is not built")
 async def test_it_consumes_from_the_service(node: Path, shop: Shop) -> None:
     async with running(["node", "consumer.mjs"], environment(shop.running.grpc_address), node) as example:
         await example.until("consumes")
