@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from payments_service.checkout.call_deadline import CallDeadline
+from payments_service.checkout.checkout_request import is_uuid
 from payments_service.checkout.order_view import view_order
-from payments_service.checkout.refund_request import is_uuid
 from payments_service.contract.pb.payments.v1.order_pb2 import Order
 from payments_service.contract.pb.payments.v1.payments_pb2 import CancelSubscriptionRequest
 from payments_service.errors import (

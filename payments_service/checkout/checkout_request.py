@@ -59,7 +59,7 @@ def check_request(request: CreateCheckoutRequest, now: datetime) -> None:
 
 
 def _identity(request: CreateCheckoutRequest) -> Violations:
-    if not _is_uuid(request.request_id):
+    if not is_uuid(request.request_id):
         yield FieldViolation("request_id", "must be a UUID that you make once for this checkout and repeat on retries")
     for name in ("organization_id", "user_id"):
         value = getattr(request, name)
@@ -69,7 +69,7 @@ def _identity(request: CreateCheckoutRequest) -> Violations:
             yield FieldViolation(name, "holds a character that cannot be printed")
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(text: str) -> bool:
     """Take the usual way of writing one: Python's own reader takes braces and hyphens anywhere."""
     try:
         return str(UUID(text)) == text.lower()

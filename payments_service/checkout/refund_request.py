@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
+from payments_service.checkout.checkout_request import is_uuid
 from payments_service.contract.pb.payments.v1.payments_pb2 import RefundOrderRequest
 from payments_service.errors import (
     FieldViolation,
@@ -81,14 +81,6 @@ def _violations(request: RefundOrderRequest) -> Iterator[FieldViolation]:
         yield FieldViolation("reason", "is none of the reasons of the contract")
     if request.HasField("amount") and request.amount.minor_units <= 0:
         yield FieldViolation("amount.minor_units", "must be above 0; leave the amount out to refund what is left")
-
-
-def is_uuid(text: str) -> bool:
-    """Say whether a request id is a UUID in its usual form."""
-    try:
-        return len(text) == 36 and bool(UUID(text))
-    except ValueError:
-        return False
 
 
 def _payment(request: RefundOrderRequest, order: OrderRow, payments: Sequence[FulfillmentRow]) -> FulfillmentRow:
