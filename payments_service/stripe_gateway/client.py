@@ -42,6 +42,14 @@ class StripeKey:
         return "_live_" in self.secret
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of Stripe's, and what it says beside it."""
+
+    data: Json
+    headers: Mapping[str, str]
+
+
 class StripeGateway:
     """Stripe's API, as far as this service asks it anything."""
 
@@ -137,13 +145,20 @@ class StripeGateway:
                 return None
             page["starting_after"] = found["data"][-1]["id"]
 
+    async def look(self, path: str, parameters: Json, *, account: str, budget: float) -> Reply:
+        """Read anything, with what Stripe says beside it; for whoever examines an installation."""
+        return await self._ask("get", path, {**parameters, **_on_account(account)}, budget)
+
     async def _call(self, method: str, path: str, parameters: Json, budget: float) -> Json:
+        return (await self._ask(method, path, parameters, budget)).data
+
+    async def _ask(self, method: str, path: str, parameters: Json, budget: float) -> Reply:
         attempts = Attempts(writes=method != "get")
         _attempts.set(attempts)
         try:
             async with asyncio.timeout(min(budget, REQUEST_SECONDS)):
                 response = await self._client.raw_request_async(method, path, **parameters)
-            return _object(response.data)
+            return Reply(_object(response.data), response.headers)
         except (stripe.StripeError, TimeoutError) as error:
             raise explain_failure(error, attempts) from error
 

@@ -73,3 +73,9 @@ def test_the_schemas_catch_a_wrong_object() -> None:
 
 def test_the_sandbox_speaks_the_version_of_the_sdk() -> None:
     assert sdk_api_version() == API_VERSION
+
+
+async def test_the_account_fits_stripes_schema(client: stripe.StripeClient) -> None:
+    account = await client.v1.accounts.retrieve_current_async()
+
+    assert faults_of(account.to_dict()) == []
