@@ -1,0 +1,1 @@
+"""Programs that measure; `make bench-streams` runs those of the streams."""
