@@ -30,6 +30,15 @@ _LOG_COLUMNS = (
 )
 _HEAD_COLUMNS = (event_log_head.c.log_id, event_log_head.c.position, event_log_head.c.trimmed_through)
 _SEQUENCE = select(func.sequence_events(bindparam("most", type_=Integer)))
+_STAGE = insert(event_outbox)
+_OLDEST = select(event_outbox.c.id).order_by(event_outbox.c.id).limit(SEQUENCE_BATCH).scalar_subquery()
+_TAKE = delete(event_outbox).where(event_outbox.c.id.in_(_OLDEST)).returning(event_outbox)
+_READ_POSITION = select(event_log_head.c.position)
+_LAST_TIME = select(
+    database_now(), select(event_log.c.sequence_time).where(event_log.c.position == bindparam("head")).scalar_subquery()
+)
+_LOG = insert(event_log)
+_MOVE_HEAD = update(event_log_head)
 _PAGE = (
     select(*_LOG_COLUMNS)
     .where(event_log.c.position > bindparam("after"))
@@ -85,7 +94,7 @@ async def append_events(tx: AsyncConnection, events: list[OutboxEvent]) -> None:
     """Stage events in the transaction of their transition; call it after the order's row is locked."""
     if events:
         rows = [{name: getattr(event, name) for name in _OUTBOX_COLUMNS} for event in events]
-        await tx.execute(insert(event_outbox), rows)
+        await tx.execute(_STAGE, rows)
 
 
 async def sequence_events(writing: AsyncConnection) -> int:
@@ -100,21 +109,19 @@ async def sequence_events(writing: AsyncConnection) -> int:
 
 
 async def _sequence_here(tx: AsyncConnection) -> int:
-    head = (await tx.execute(select(event_log_head.c.position))).scalar_one()
-    oldest = select(event_outbox.c.id).order_by(event_outbox.c.id).limit(SEQUENCE_BATCH)
-    taken = delete(event_outbox).where(event_outbox.c.id.in_(oldest.scalar_subquery())).returning(event_outbox)
-    rows = sorted((await tx.execute(taken)).mappings(), key=lambda row: row["id"])
+    rows = sorted((await tx.execute(_TAKE)).mappings(), key=lambda row: row["id"])
     if not rows:
         return 0
+    head = (await tx.execute(_READ_POSITION)).scalar_one()
     time = await _log_time(tx, head)
     await tx.execute(
-        insert(event_log),
+        _LOG,
         [
             {**{name: row[name] for name in row if name != "id"}, "position": position, "sequence_time": time}
             for position, row in enumerate(rows, head + 1)
         ],
     )
-    await tx.execute(update(event_log_head).values(position=head + len(rows)))
+    await tx.execute(_MOVE_HEAD, {"position": head + len(rows)})
     return len(rows)
 
 
@@ -158,8 +165,7 @@ async def first_position_since(reading: AsyncConnection, time: datetime) -> int 
 
 async def _log_time(tx: AsyncConnection, head: int) -> datetime:
     """Give the database's time, but never one before the last entry's: by position, the log's time does not go back."""
-    last = select(event_log.c.sequence_time).where(event_log.c.position == head).scalar_subquery()
     now: datetime
     newest: datetime | None
-    now, newest = (await tx.execute(select(database_now(), last))).one()
+    now, newest = (await tx.execute(_LAST_TIME, {"head": head})).one()
     return max(now, newest) if newest else now
