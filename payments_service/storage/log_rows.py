@@ -33,9 +33,10 @@ _SEQUENCE = select(func.sequence_events(bindparam("most", type_=Integer)))
 _STAGE = insert(event_outbox)
 _OLDEST = select(event_outbox.c.id).order_by(event_outbox.c.id).limit(SEQUENCE_BATCH).scalar_subquery()
 _TAKE = delete(event_outbox).where(event_outbox.c.id.in_(_OLDEST)).returning(event_outbox)
-_READ_POSITION = select(event_log_head.c.position)
-_LAST_TIME = select(
-    database_now(), select(event_log.c.sequence_time).where(event_log.c.position == bindparam("head")).scalar_subquery()
+_HEAD_AND_TIMES = select(
+    event_log_head.c.position,
+    database_now(),
+    select(event_log.c.sequence_time).where(event_log.c.position == event_log_head.c.position).scalar_subquery(),
 )
 _LOG = insert(event_log)
 _MOVE_HEAD = update(event_log_head)
@@ -112,8 +113,7 @@ async def _sequence_here(tx: AsyncConnection) -> int:
     rows = sorted((await tx.execute(_TAKE)).mappings(), key=lambda row: row["id"])
     if not rows:
         return 0
-    head = (await tx.execute(_READ_POSITION)).scalar_one()
-    time = await _log_time(tx, head)
+    head, time = await _head_and_time(tx)
     await tx.execute(
         _LOG,
         [
@@ -163,9 +163,13 @@ async def first_position_since(reading: AsyncConnection, time: datetime) -> int 
     return position
 
 
-async def _log_time(tx: AsyncConnection, head: int) -> datetime:
-    """Give the database's time, but never one before the last entry's: by position, the log's time does not go back."""
+async def _head_and_time(tx: AsyncConnection) -> tuple[int, datetime]:
+    """Give the last position and the database's time, but never one before the last entry's.
+
+    By position, the log's time does not go back.
+    """
+    head: int
     now: datetime
     newest: datetime | None
-    now, newest = (await tx.execute(_LAST_TIME, {"head": head})).one()
-    return max(now, newest) if newest else now
+    head, now, newest = (await tx.execute(_HEAD_AND_TIMES)).one()
+    return head, max(now, newest) if newest else now
