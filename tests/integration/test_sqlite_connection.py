@@ -1,14 +1,15 @@
 """One visit to SQLite's thread a statement: transactions stay whole, and the loop goes on meanwhile."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from payments_service.errors import StorageUnavailableError
 from payments_service.storage.database import Connection, Database, open_database
-from payments_service.storage.sqlite_connection import SqliteConnection
 
 LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT count(*) FROM n"
 
@@ -55,16 +56,11 @@ async def test_a_statement_that_fails_alone_undoes_only_itself(database: Databas
 
 
 async def test_a_writer_holds_the_lock_from_its_first_statement_though_that_only_reads(database: Database) -> None:
-    path = str(database.engine.url.database)
-    other = await SqliteConnection(path)
-    try:
-        await other.cursor().execute("PRAGMA busy_timeout=0")
+    with closing(sqlite3.connect(str(database.engine.url.database), timeout=0)) as other:
         async with database.transaction() as tx:
             await tx.exec_driver_sql("SELECT * FROM things")
-            with pytest.raises(Exception, match="locked"):
-                await other.cursor().execute("INSERT INTO things VALUES ('meanwhile')")
-    finally:
-        await other.close()
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("INSERT INTO things VALUES ('meanwhile')")
 
 
 async def test_a_reader_sees_one_snapshot(database: Database) -> None:
@@ -83,6 +79,7 @@ async def test_a_long_statement_does_not_hold_up_the_loop(database: Database) ->
         async with database.reading() as reading:
             return int((await reading.exec_driver_sql(LONG)).scalar_one())
 
+    await names(database)  # the connection is open from here on
     counting, turns = asyncio.create_task(count()), 0
     while not counting.done():
         await asyncio.sleep(0)
