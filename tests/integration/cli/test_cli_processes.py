@@ -129,7 +129,7 @@ async def test_the_sandbox_runs_alone(payments: CommandLine) -> None:
         ("serve", {}, "PAYMENTS_STRIPE_API_KEY is empty"),
         ("worker", KEY, "PAYMENTS_DATABASE_URL is a SQLite file"),
         ("bridge", KEY | POSTGRES, "PAYMENTS_STRIPE_WEBHOOK_SECRETS is empty"),
-        ("serve", KEY | POSTGRES | REDIS, "user:***@127.0.0.1:1/db cannot be reached"),
+        ("serve", KEY | POSTGRES | REDIS | {"database_wait": "0"}, "user:***@127.0.0.1:1/db cannot be reached"),
         ("up", {"grpc_address": "0.0.0.0:0"}, "PAYMENTS_CALLERS_FILE"),
         ("up", {"sandbox_address": "0.0.0.0:0"}, "PAYMENTS_SANDBOX_ADDRESS"),
         ("up", {"sandbox_database": "/dev/null/sandbox.db"}, "PAYMENTS_SANDBOX_DATABASE"),
