@@ -177,6 +177,12 @@ class Installation:
         finally:
             await self.sandbox("DELETE", "faults")
 
+    def tracebacks(self) -> list[str]:
+        """Give what our processes have logged as errors of their own: no fault from outside is one."""
+        logged = (line for file in sorted(self.folder.glob("*.log")) for line in file.read_text().splitlines())
+        whole = (line for line in logged if line.startswith("{") and line.endswith("}"))
+        return [told["exception"] for told in map(json.loads, whole) if "exception" in told]
+
     def told(self) -> str:
         """Give what the subscriber has written down so far."""
         return self.history.read_text()
