@@ -11,6 +11,14 @@ _AWAY = ("08", "28", "3D", "40", "53", "57", "58")
 """SQLSTATE classes: connection, login, no such database, rolled back for another, no resources, stopped, I/O."""
 _AWAY_TOO = frozenset({"25P03", "25P04", "55P03"})
 """Two time limits of transactions, and that of locks."""
+_AWAY_OTHERWISE = (
+    PoolTimeoutError,
+    OSError,
+    sqlite3.OperationalError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""The last is what the driver says when a connection dies under its hands."""
 _AWAY_THOUGH_NAMELESS = (TargetServerAttributeNotMatched, InvalidCachedStatementError)
 """No server that takes writes, and a schema that changed under a prepared statement."""
 _DEADLOCK = "40P01"
@@ -21,7 +29,7 @@ _READ_ONLY = "25006"
 
 def is_outage(error: BaseException | None) -> bool:
     """Say whether the same call may succeed later, though nobody changes it."""
-    if isinstance(error, (PoolTimeoutError, OSError, sqlite3.OperationalError, asyncpg.InterfaceError)):
+    if isinstance(error, _AWAY_OTHERWISE):
         return True
     # What the driver raises while a new connection is set up reaches us as it is.
     state = _sqlstate(_driver_error(error))

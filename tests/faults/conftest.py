@@ -35,6 +35,14 @@ async def scene(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
         yield opened
 
 
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def shared_scene(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """Give one such scene to the tests of several files."""
+    folder = tmp_path_factory.mktemp("shared")
+    async with open_scene(server, folder, Valkey(), "serve", "bridge", "worker", "worker-2") as opened:
+        yield opened
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rabbit_scene(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     """Give the service on PostgreSQL and RabbitMQ."""

@@ -20,7 +20,7 @@ from broker_servers.broker_process import free_port
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONTRACT = ROOT / "tests" / "contract" / "owner"
 RECORDER = Path(__file__).parent / "checker" / "recorder.py"
-PATIENCE = 60.0
+PATIENCE = 120.0
 SECRET = "whsec_faults"
 
 

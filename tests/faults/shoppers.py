@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import aiohttp
 import grpc
-from acceptance.shop import checkout_request
+from acceptance.shop import COURSE, checkout_request
 
 from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsStub
+from payments_service.contract.pb.payments.v1.purchase_pb2 import Purchase
 
 from .checker.judge import Evidence, gather, is_settled, verdict
 from .installation import Installation
@@ -34,17 +35,17 @@ class Shoppers:
         self._paid_at: dict[str, float] = {}
         self._fault_ended: float | None = None
 
-    async def sell(self, impatience: float = 0.0) -> str:
+    async def sell(self, impatience: float = 0.0, purchase: Purchase = COURSE) -> str:
         """Create a checkout by one request id, however often it takes, and pay it; returns the order's id.
 
         With some impatience a caller sometimes hangs up before the answer, and asks again.
         """
-        request = checkout_request(request_id=str(uuid4()))
+        request = checkout_request(purchase, request_id=str(uuid4()))
         while random.random() < impatience:  # noqa: S311
             await self._hang_up_on(request)
-        order = await self._again(lambda: self._checkout(request))
+        order = await self.again(lambda: self._checkout(request))
         self._paid_at[order.order_id] = time.time()
-        await self._again(lambda: self._paid(order.checkout_session_id))
+        await self.again(lambda: self._paid(order.checkout_session_id))
         self.orders.append(order.order_id)
         return str(order.order_id)
 
@@ -125,7 +126,8 @@ class Shoppers:
         async with aiohttp.ClientSession() as http, http.post(url) as reply:
             assert reply.status in {200, 409}, await reply.text()
 
-    async def _again(self, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
+    async def again(self, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401
+        """Call until it succeeds; any failure that a caller may not repeat is a finding."""
         while True:
             try:
                 return await call()
