@@ -16,6 +16,7 @@ from payments_service.event_log.catch_up_pages import CatchUpPages
 from payments_service.event_log.log_ring import LogRing
 from payments_service.event_log.poked_loop import PokedLoop
 from payments_service.event_log.response_bytes import FramedEvent, frame_entries
+from payments_service.observability.log_metrics import note_discontinued
 from payments_service.storage.database import Connection, Database
 from payments_service.storage.log_rows import (
     LogEntry,
@@ -136,6 +137,7 @@ class Tailer:
         before = self.head
         head = await self.open()
         self.lineage += 1
+        note_discontinued()
         _log.error("event_log.discontinued", read_through=before, head=head.position, log_id=str(head.log_id))
         self.wake()
 

@@ -96,7 +96,7 @@ def test_a_plain_postgresql_url_gets_the_driver_that_we_have(setenv: pytest.Monk
         ("sandbox_webhook_url", "ftp://host/hook"),
         ("stripe_api_key", "foo"),
         ("stripe_webhook_secrets", "whsec_good,abc"),
-        ("metrics_address", "127.0.0.1:9000"),
+        ("metrics_address", "9000"),
     ],
 )
 def test_what_could_only_fail_later_is_refused_at_the_start_and_not_repeated(name: str, value: str) -> None:
