@@ -78,8 +78,8 @@ class Sweep:
 
     async def _round(self, _: Fence) -> None:
         begun = await self._begin(OVERDUE_SECONDS)
+        note_swept(self.name, len(begun))
         if begun:
-            note_swept(self.name, len(begun))
             _log.info("sweep.worked", table=self.name, rows=len(begun))
             await asyncio.wait(begun, timeout=ROUND_SECONDS)
 

@@ -26,6 +26,7 @@ class WorkerProcesses:
 
     def __init__(self, wanted: int) -> None:
         """Take how many there are to be."""
+        self._wanted = wanted
         self._urls: dict[int, str] = {}
         self.registry = CollectorRegistry()
         Gauge("payments_worker_processes_wanted", "How many there are to be.", registry=self.registry).set(wanted)
@@ -52,7 +53,8 @@ class WorkerProcesses:
         places = sorted(self._urls.items())
         texts = await asyncio.gather(*(_scrape(session, url) for _, url in places))
         merged = CollectorRegistry()
-        merged.register(_Merged({place: text for (place, _), text in zip(places, texts, strict=True)}))
+        told = {place: text for (place, _), text in zip(places, texts, strict=True)}
+        merged.register(_Merged({place: told.get(place, "") for place in range(self._wanted)}))
         return generate_latest(self.registry) + generate_latest(merged)
 
 
@@ -60,7 +62,7 @@ class _Merged(Collector):
     """The families of several scrapes."""
 
     def __init__(self, texts: Mapping[int, str]) -> None:
-        """Take what each has answered, nothing where it has not."""
+        """Take what each has answered, nothing for one that has not or is not there."""
         self._texts = texts
 
     def collect(self) -> Iterable[Metric]:

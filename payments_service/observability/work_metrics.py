@@ -118,6 +118,7 @@ def note_forward(outcome: str) -> None:
 def note_round(duty: str, outcome: str) -> None:
     """Count a round: done, failed, or lost to another holder."""
     name = duty_label(duty)
+    _rounds.labels(name, "failed")
     _rounds.labels(name, outcome).inc()
     if outcome == "done":
         _last_round.labels(name).set(time())
