@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -41,6 +42,16 @@ class StripeKey:
     def livemode(self) -> bool:
         """Whether real money moves."""
         return "_live_" in self.secret
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of Stripe's events, newest first, and what time it was there."""
+
+    events: list[Json]
+    has_more: bool
+    told_time: datetime | None
+    """By Stripe's clock; None where something on the way left it out."""
 
 
 class StripeGateway:
@@ -119,7 +130,7 @@ class StripeGateway:
 
     async def list_events(
         self, *, since: datetime, until: datetime, starting_after: str, account: str, budget: float
-    ) -> Json:
+    ) -> EventPage:
         """List a page of the events from a second to before another, newest first; Stripe lists the last 30 days."""
         asked: Json = {
             "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
@@ -127,7 +138,9 @@ class StripeGateway:
             **({"starting_after": starting_after} if starting_after else {}),
             **_on_account(account),
         }
-        return await self._call("list_events", "get", "/v1/events", asked, budget)
+        answer = await self._ask("list_events", "get", "/v1/events", asked, budget)
+        page = _object(answer.data)
+        return EventPage([dict(event) for event in page["data"]], page["has_more"], _time_of(answer))
 
     async def find_session(
         self, order_id: str, *, since: datetime, until: datetime, account: str, budget: float
@@ -146,13 +159,19 @@ class StripeGateway:
             page["starting_after"] = found["data"][-1]["id"]
 
     async def _call(self, operation: str, method: str, path: str, parameters: Json, budget: float) -> Json:
+        return _object((await self._ask(operation, method, path, parameters, budget)).data)
+
+    async def _ask(
+        self, operation: str, method: str, path: str, parameters: Json, budget: float
+    ) -> stripe.StripeResponse:
         attempts = Attempts(writes=method != "get")
         _attempts.set(attempts)
         with stripe_call(operation):
             try:
                 async with asyncio.timeout(min(budget, REQUEST_SECONDS)):
-                    response = await self._client.raw_request_async(method, path, **parameters)
-                return _object(response.data)
+                    response: stripe.StripeResponse = await self._client.raw_request_async(method, path, **parameters)
+                _object(response.data)
+                return response
             except (stripe.StripeError, TimeoutError) as error:
                 raise explain_failure(error, attempts) from error
 
@@ -207,6 +226,13 @@ def _trace() -> aiohttp.TraceConfig:
 
 def _on_account(account: str) -> Json:
     return {"stripe_account": account} if account else {}
+
+
+def _time_of(answer: stripe.StripeResponse) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _object(data: object) -> Json:
