@@ -15,8 +15,8 @@ from prometheus_client.registry import Collector
 from payments_service.errors import PaymentsError
 from payments_service.observability.work_metrics import duty_label
 from payments_service.orders.states import FulfillmentState, StripeEventState
-from payments_service.storage.backlog_rows import Backlog, Pile, SubscriberLag, read_backlog
 from payments_service.storage.database import Database
+from payments_service.storage.gauge_rows import GaugeReadings, Pile, SubscriberLag, read_gauges
 
 FRESH_SECONDS = 5.0
 WAIT_SECONDS = 2.0
@@ -34,7 +34,7 @@ class DatabaseGauges(Collector):
     def __init__(self, database: Database) -> None:
         """Take the database."""
         self._database = database
-        self._backlog: Backlog | None = None
+        self._found: GaugeReadings | None = None
         self._reading: asyncio.Task[None] | None = None
         self._read_at = float("-inf")
         self._seconds = 0.0
@@ -43,7 +43,7 @@ class DatabaseGauges(Collector):
         """Read anew unless that was done a moment ago; never raises, and waits a short while only."""
         now = asyncio.get_running_loop().time()
         if self._reading is None or (self._reading.done() and now - self._read_at > FRESH_SECONDS):
-            self._backlog, self._read_at = None, now
+            self._found, self._read_at = None, now
             self._reading = asyncio.create_task(self._read())
         await asyncio.wait([self._reading], timeout=WAIT_SECONDS)
 
@@ -55,25 +55,25 @@ class DatabaseGauges(Collector):
 
     def collect(self) -> Gauges:
         """Give the numbers of the last reading, or only that there is none."""
-        backlog = self._backlog
+        found = self._found
         yield _gauge(
-            "payments_database_reading_success", "Whether the numbers below were read.", float(backlog is not None)
+            "payments_database_reading_success", "Whether the numbers below were read.", float(found is not None)
         )
         yield _gauge("payments_database_reading_seconds", "How long reading them took.", self._seconds)
-        if backlog is not None:
-            yield from _piles("payments_inbox_events", "events of the inbox", EVENT_STATES, backlog.events)
-            yield from _piles("payments_fulfillments", "fulfillments", FULFILLMENT_STATES, backlog.fulfillments)
-            yield from _log_gauges(backlog)
-            yield from _duty_gauges(backlog)
-            yield from _reconciler_gauges(backlog)
-            yield from _subscriber_gauges(backlog.subscribers)
+        if found is not None:
+            yield from _piles("payments_inbox_events", "events of the inbox", EVENT_STATES, found.events)
+            yield from _piles("payments_fulfillments", "fulfillments", FULFILLMENT_STATES, found.fulfillments)
+            yield from _log_gauges(found)
+            yield from _duty_gauges(found)
+            yield from _reconciler_gauges(found)
+            yield from _subscriber_gauges(found.subscribers)
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS), self._database.reading() as reading:
-                self._backlog = await read_backlog(reading, EVENT_STATES, FULFILLMENT_STATES)
+                self._found = await read_gauges(reading, EVENT_STATES, FULFILLMENT_STATES)
         except (PaymentsError, TimeoutError):
             return
         except Exception:
@@ -98,18 +98,18 @@ def _piles(
     yield ages
 
 
-def _log_gauges(backlog: Backlog) -> Gauges:
-    outbox = backlog.outbox
+def _log_gauges(found: GaugeReadings) -> Gauges:
+    outbox = found.outbox
     yield _gauge("payments_outbox_events", "Staged events without a position yet, up to 10,000.", outbox.count)
     yield _gauge("payments_outbox_oldest_seconds", "How long the oldest waits.", outbox.oldest.total_seconds())
-    yield _gauge("payments_log_head", "The last position of the event log.", backlog.head.position)
-    yield _gauge("payments_log_trimmed_through", "Up to where the log was trimmed.", backlog.head.trimmed_through)
+    yield _gauge("payments_log_head", "The last position of the event log.", found.head.position)
+    yield _gauge("payments_log_trimmed_through", "Up to where the log was trimmed.", found.head.trimmed_through)
 
 
-def _duty_gauges(backlog: Backlog) -> Gauges:
+def _duty_gauges(found: GaugeReadings) -> Gauges:
     held = GaugeMetricFamily("payments_duty_lease_held", "Whether a worker holds the duty.", labels=["duty"])
     epochs = GaugeMetricFamily("payments_duty_lease_epoch", "How often the duty changed hands.", labels=["duty"])
-    for name, duties in groupby(backlog.duties, lambda duty: duty_label(duty.name)):
+    for name, duties in groupby(found.duties, lambda duty: duty_label(duty.name)):
         alike = list(duties)
         held.add_metric([name], float(all(duty.left for duty in alike)))
         epochs.add_metric([name], max(duty.epoch for duty in alike))
@@ -117,10 +117,10 @@ def _duty_gauges(backlog: Backlog) -> Gauges:
     yield epochs
 
 
-def _reconciler_gauges(backlog: Backlog) -> Gauges:
+def _reconciler_gauges(found: GaugeReadings) -> Gauges:
     for name, text, time in (
-        ("last_run", "When the account that was reconciled longest ago was; 0: never.", backlog.reconcile_time),
-        ("listed_until", "Up to when Stripe's list of events was read; 0: never.", backlog.listed_until),
+        ("last_run", "When the account that was reconciled longest ago was; 0: never.", found.reconcile_time),
+        ("listed_until", "Up to when Stripe's list of events was read; 0: never.", found.listed_until),
     ):
         yield _gauge(f"payments_reconciler_{name}_timestamp_seconds", text, time.timestamp() if time else 0.0)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import NullPool, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -28,6 +28,14 @@ def sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
     _prepare(writer, "BEGIN IMMEDIATE")
     _prepare(reader, "BEGIN")
     return writer, reader
+
+
+def reading_file_engine(url: str) -> AsyncEngine:
+    """Make an engine that only reads a file which is there, beside the process that owns it."""
+    path = Path(make_url(url).database or "").absolute()
+    return create_async_engine(
+        f"sqlite+aiosqlite:///{path.as_uri()}?mode=ro&uri=true", poolclass=NullPool, hide_parameters=True
+    )
 
 
 def _prepare(engine: AsyncEngine, begin: str) -> None:

@@ -45,6 +45,14 @@ class StripeKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of Stripe's, and what it says beside it."""
+
+    data: Json
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class EventPage:
     """A page of Stripe's events, newest first, and what time it was there."""
 
@@ -139,8 +147,7 @@ class StripeGateway:
             **_on_account(account),
         }
         answer = await self._ask("list_events", "get", "/v1/events", asked, budget)
-        page = _object(answer.data)
-        return EventPage([dict(event) for event in page["data"]], page["has_more"], _time_of(answer))
+        return EventPage([dict(event) for event in answer.data["data"]], answer.data["has_more"], _time_of(answer))
 
     async def find_session(
         self, order_id: str, *, since: datetime, until: datetime, account: str, budget: float
@@ -158,20 +165,21 @@ class StripeGateway:
                 return None
             page["starting_after"] = found["data"][-1]["id"]
 
-    async def _call(self, operation: str, method: str, path: str, parameters: Json, budget: float) -> Json:
-        return _object((await self._ask(operation, method, path, parameters, budget)).data)
+    async def look(self, path: str, parameters: Json, *, account: str, budget: float) -> Reply:
+        """Read anything, with what Stripe says beside it; for whoever examines an installation."""
+        return await self._ask("look", "get", path, {**parameters, **_on_account(account)}, budget)
 
-    async def _ask(
-        self, operation: str, method: str, path: str, parameters: Json, budget: float
-    ) -> stripe.StripeResponse:
+    async def _call(self, operation: str, method: str, path: str, parameters: Json, budget: float) -> Json:
+        return (await self._ask(operation, method, path, parameters, budget)).data
+
+    async def _ask(self, operation: str, method: str, path: str, parameters: Json, budget: float) -> Reply:
         attempts = Attempts(writes=method != "get")
         _attempts.set(attempts)
         with stripe_call(operation):
             try:
                 async with asyncio.timeout(min(budget, REQUEST_SECONDS)):
-                    response: stripe.StripeResponse = await self._client.raw_request_async(method, path, **parameters)
-                _object(response.data)
-                return response
+                    response = await self._client.raw_request_async(method, path, **parameters)
+                return Reply(_object(response.data), response.headers)
             except (stripe.StripeError, TimeoutError) as error:
                 raise explain_failure(error, attempts) from error
 
@@ -228,7 +236,7 @@ def _on_account(account: str) -> Json:
     return {"stripe_account": account} if account else {}
 
 
-def _time_of(answer: stripe.StripeResponse) -> datetime | None:
+def _time_of(answer: Reply) -> datetime | None:
     try:
         return parsedate_to_datetime(answer.headers["date"])
     except (KeyError, ValueError):
