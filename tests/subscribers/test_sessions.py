@@ -164,6 +164,7 @@ async def test_a_closed_members_next_session_lets_its_last_one_finish(group: Gro
     async with group.join("a") as one:
         (long,) = await one.deliveries(1)
         await one.say(close={})
+        await group.until(lambda: members(group), 0)
         async with group.join("a") as two:
             await two.until(lambda: len(two.shards) == 31)
             await one.ack(long)
