@@ -22,10 +22,11 @@ from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.receiver import open_receiver
 from payments_service.inbox.reconciler import Reconciler
 from payments_service.orders.verdict import ClaimRules
-from payments_service.process_parts import Core, Role, Running, clock
+from payments_service.process_parts import Clock, Core, Role, Running, clock
 from payments_service.rpc.callers import open_callers
 from payments_service.settings import Settings, split_address
 from payments_service.storage.database import Database, open_database
+from payments_service.storage.database_clock import DatabaseClock
 from payments_service.storage.file_owner import free_leases, owning_file
 from payments_service.storage.log_listener import LogListener
 from payments_service.storage.schema import migrate, require_present_schema
@@ -97,6 +98,7 @@ class Assembly:
     async def _core(self, api_base: str) -> Core:
         settings = self._settings
         database = await self._database()
+        now = await self._clock(database)
         key = StripeKey(settings.stripe_key or SANDBOX_KEY, api_base)
         gateway = await self._stack.enter_async_context(open_gateway(key))
         tailer = Tailer(database)
@@ -113,6 +115,7 @@ class Assembly:
         return Core(
             settings=settings,
             webhook_secrets=self._secrets,
+            clock=now,
             database=database,
             gateway=gateway,
             enquiry=Enquiry(database, gateway),
@@ -123,7 +126,7 @@ class Assembly:
             callers=callers,
             targets=targets,
             rules=ClaimRules(gateway.livemode, claimed, callers.sells_by, targets.urls_of),
-            reconciler=Reconciler(database, gateway, waker, callers.stripe_accounts, clock),
+            reconciler=Reconciler(database, gateway, waker, callers.stripe_accounts, now),
         )
 
     async def _database(self) -> Database:
@@ -139,6 +142,15 @@ class Assembly:
                 await free_leases(tx)
         await require_present_schema(database)
         return database
+
+    async def _clock(self, database: Database) -> Clock:
+        """Go by the database's clock; SQLite has none but the host's."""
+        if self._settings.embedded:
+            return clock
+        database_clock = DatabaseClock(database, clock)
+        await database_clock.set()
+        await self._background(database_clock.run())
+        return database_clock
 
     async def _log(self, tailer: Tailer, sequencer: Sequencer) -> None:
         """Sequence and tail in the background; what the last commits staged is sequenced before the database closes."""
@@ -156,8 +168,8 @@ class Assembly:
         bridge = await self._stack.enter_async_context(
             open_bridge(
                 BridgeConfig(host, port, self._secrets),
-                receiver=await self._stack.enter_async_context(open_receiver(core.database, clock)),
-                orders=OrderLookup(core.database, core.gateway, core.waker, clock),
+                receiver=await self._stack.enter_async_context(open_receiver(core.database, core.clock)),
+                orders=OrderLookup(core.database, core.gateway, core.waker, core.clock),
                 waker=core.waker,
                 clock=clock,
             )

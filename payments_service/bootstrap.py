@@ -10,7 +10,9 @@ import structlog
 from payments_service.assembly import Assembly
 from payments_service.errors import ConfigurationError
 from payments_service.process_parts import Role, Running
+from payments_service.rpc.tls_files import read_tls_files
 from payments_service.settings import Settings
+from payments_service.stripe_gateway.metadata import BUILT_IN_TYPES
 
 _log = structlog.get_logger(__name__)
 
@@ -50,6 +52,9 @@ def require_possible(settings: Settings, roles: frozenset[Role]) -> None:
     together = {Role.GRPC, Role.BRIDGE, Role.WORKER}
     if roles == {Role.SANDBOX}:
         return
+    _require_right_names(settings)
+    if Role.GRPC in roles:
+        read_tls_files(settings.tls_cert, settings.tls_key)
     if not settings.stripe_key and Role.SANDBOX not in roles:
         raise ConfigurationError(
             "PAYMENTS_STRIPE_API_KEY is empty: set a key (sk_... or rk_...), or use `payments up`."
@@ -70,4 +75,19 @@ def require_possible(settings: Settings, roles: frozenset[Role]) -> None:
         raise ConfigurationError(
             "PAYMENTS_BROKER_URL is memory://, which reaches one process only: use `payments up`, or set it to "
             "RabbitMQ (amqp://...) or Redis (redis://...) to run this command."
+        )
+
+
+def _require_right_names(settings: Settings) -> None:
+    """Refuse what would be without effect: whoever has set it expects one."""
+    built_in = sorted(BUILT_IN_TYPES.intersection(settings.claimed_types))
+    if built_in:
+        raise ConfigurationError(
+            f"PAYMENTS_CLAIMED_TYPES names {', '.join(built_in)}, which this service claims anyway: list only types of "
+            "custom purchases."
+        )
+    if settings.stripe_api_base and not settings.stripe_key:
+        raise ConfigurationError(
+            f"PAYMENTS_STRIPE_API_BASE is {settings.stripe_api_base}, and PAYMENTS_STRIPE_API_KEY is empty: set a key "
+            "for it (the sandbox takes any sk_test_...), or leave the base out; `payments up` starts its own sandbox."
         )

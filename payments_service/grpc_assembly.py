@@ -16,7 +16,7 @@ from payments_service.event_log.fulfillment_stream import FulfillmentStreams
 from payments_service.event_log.subscriber_registry import SubscriberRegistry
 from payments_service.fulfillment.desk import FulfillmentDesk
 from payments_service.inbox.replay import EventReplay
-from payments_service.process_parts import Core, clock
+from payments_service.process_parts import Core
 from payments_service.retry_policy import FULFILLMENT_RETRIES
 from payments_service.rpc.grpc_server import ServerConfig, ServerParts, open_server
 from payments_service.rpc.operations_servicer import ServiceFacts
@@ -30,26 +30,26 @@ async def open_rpc(stack: AsyncExitStack, core: Core, public_url: str) -> str:
     """Listen; returns the real address."""
     settings = core.settings
     shared = (core.database, core.gateway, core.waker)
-    lookup = OrderLookup(*shared, clock)
-    streams = FulfillmentStreams(core.database, core.tailer, clock)
-    consumers = FulfillmentConsumers(core.database, core.tailer, clock)
+    lookup = OrderLookup(*shared, core.clock)
+    streams = FulfillmentStreams(core.database, core.tailer, core.clock)
+    consumers = FulfillmentConsumers(core.database, core.tailer, core.clock)
     facts = ServiceFacts(version(PACKAGE), core.gateway.livemode, broker_name(settings), core.database.dialect)
     parts = ServerParts(
         database=core.database,
         callers=core.callers,
-        creation=CheckoutCreation(*shared, _return_pages(public_url), clock),
-        expiration=CheckoutExpiration(*shared, clock),
+        creation=CheckoutCreation(*shared, _return_pages(public_url), core.clock),
+        expiration=CheckoutExpiration(*shared, core.clock),
         lookup=lookup,
         waiting=OrderWait(lookup, core.tailer.growth, lambda: streams.drained),
-        refunding=Refunding(*shared, clock),
-        cancellation=Cancellation(*shared, clock),
-        desk=FulfillmentDesk(core.database, core.waker, FULFILLMENT_RETRIES, clock, random.random),
-        replay=EventReplay(core.database, core.enquiry, core.waker, core.rules, clock),
+        refunding=Refunding(*shared, core.clock),
+        cancellation=Cancellation(*shared, core.clock),
+        desk=FulfillmentDesk(core.database, core.waker, FULFILLMENT_RETRIES, core.clock, random.random),
+        replay=EventReplay(core.database, core.enquiry, core.waker, core.rules, core.clock),
         reconciler=core.reconciler,
         streams=streams,
         consumers=consumers,
-        subscribers=SubscriberRegistry(core.database, clock, consumers.tell),
-        clock=clock,
+        subscribers=SubscriberRegistry(core.database, core.clock, consumers.tell),
+        clock=core.clock,
         facts=facts,
     )
     config = ServerConfig(settings.grpc_address, settings.tls_cert, settings.tls_key)

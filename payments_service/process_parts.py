@@ -1,5 +1,6 @@
 """What a process of the service does, where it listens, and what all of its parts share; it opens nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -16,6 +17,8 @@ from payments_service.rpc.callers import CallerResolver
 from payments_service.settings import Settings
 from payments_service.storage.database import Database
 from payments_service.stripe_gateway.client import StripeGateway
+
+Clock = Callable[[], datetime]
 
 
 class Role(Enum):
@@ -41,7 +44,7 @@ class Running:
 
 
 def clock() -> datetime:
-    """Tell the time: the only clock of a process, handed down to whatever logic depends on it."""
+    """Tell the host's time: Stripe's signatures are compared with it, and what `up` decides goes by it."""
     return datetime.now(UTC)
 
 
@@ -51,6 +54,8 @@ class Core:
 
     settings: Settings
     webhook_secrets: tuple[str, ...]
+    clock: Clock
+    """What is decided by the time goes by it: on PostgreSQL it is the database's."""
     database: Database
     gateway: StripeGateway
     enquiry: Enquiry

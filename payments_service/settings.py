@@ -181,6 +181,20 @@ def read_settings(**overrides: object) -> Settings:
         raise ConfigurationError("; ".join(_sentences(error))) from error
 
 
+def read_what_is_right() -> tuple[Settings, dict[str, str]]:
+    """Read the environment with the default in place of each wrong value; gives what is wrong, by the field's name."""
+    defaults: dict[str, object] = {}
+    wrong: dict[str, str] = {}
+    while True:
+        try:
+            return Settings(**defaults), wrong  # type: ignore[arg-type]  # pydantic checks them
+        except ValidationError as error:
+            # What is wrong together is the address that others can reach: on loopback nothing is guarded.
+            names = [str(each["loc"][0]) if each["loc"] else "grpc_address" for each in error.errors()]
+            wrong |= dict(zip(names, _sentences(error), strict=True))
+            defaults |= {name: Settings.model_fields[name].default for name in names}
+
+
 def _sentences(error: ValidationError) -> list[str]:
     return [
         ": ".join([*(f"PAYMENTS_{part}".upper() for part in e["loc"][:1]), e["msg"].removeprefix("Value error, ")])

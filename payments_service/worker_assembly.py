@@ -25,7 +25,7 @@ from payments_service.event_log.sequencer import TICK_SECONDS
 from payments_service.forwarding.delivery import open_delivery
 from payments_service.fulfillment.attempt import LOCAL_LEASE_SECONDS, PLUGIN_LEASE_SECONDS, FulfillmentAttempts, Share
 from payments_service.fulfillment.registry import FulfillerRegistry, load_registry
-from payments_service.process_parts import Core, clock
+from payments_service.process_parts import Core
 from payments_service.retry_policy import EVENT_RETRIES, FULFILLMENT_RETRIES
 from payments_service.storage.fulfillment_rows import PurchaseTypes
 
@@ -34,7 +34,7 @@ async def open_worker(stack: AsyncExitStack, core: Core) -> DutyRoster:
     """Start the actors; the roster that comes back is still to be run."""
     registry = load_registry(core.settings.grace_days)
     fulfillments, plugins = _fulfillments(core, registry)
-    events = EventWork(core.database, core.enquiry, core.waker, core.rules, EVENT_RETRIES, clock, random.random)
+    events = EventWork(core.database, core.enquiry, core.waker, core.rules, EVENT_RETRIES, core.clock, random.random)
     core.crew.employ(events.work, fulfillments.work, plugins.work if plugins else None)
     await stack.enter_async_context(core.crew.at_work(core.settings.worker_threads))
     swept = replace(events, waker=DirectWaker(core.waker, fulfillments.work))
@@ -47,7 +47,7 @@ async def open_worker(stack: AsyncExitStack, core: Core) -> DutyRoster:
 
 def _fulfillments(core: Core, registry: FulfillerRegistry) -> tuple[FulfillmentWork, FulfillmentWork | None]:
     """Give our own fulfillers' work, and the plug-ins': apart, so that a slow plug-in holds up nothing but its kind."""
-    attempts = FulfillmentAttempts(core.database, registry, FULFILLMENT_RETRIES, clock, random.random)
+    attempts = FulfillmentAttempts(core.database, registry, FULFILLMENT_RETRIES, core.clock, random.random)
     local = Share(PurchaseTypes(registry.plugin_types, others=True), LOCAL_LEASE_SECONDS)
     plugged = Share(PurchaseTypes(registry.plugin_types), PLUGIN_LEASE_SECONDS)
     if not registry.plugin_types:
@@ -62,9 +62,9 @@ def _sweep(core: Core, name: str, work: FulfillmentWork) -> Duty:
 
 def _duties(core: Core) -> list[Duty]:
     database = core.database
-    overdue = OverdueOrders(database, OrderLookup(database, core.gateway, core.waker, clock))
-    refunding = Refunding(database, core.gateway, core.waker, clock)
-    retention = Retention(database, timedelta(days=core.settings.retention_days), clock)
+    overdue = OverdueOrders(database, OrderLookup(database, core.gateway, core.waker, core.clock))
+    refunding = Refunding(database, core.gateway, core.waker, core.clock)
+    retention = Retention(database, timedelta(days=core.settings.retention_days), core.clock)
     return [
         Sweep("refunds", database, due_refunds, refunding.resume).duty,
         Duty("sequence", TICK_SECONDS, lambda _: core.sequencer.tick()),
@@ -77,8 +77,8 @@ def _duties(core: Core) -> list[Duty]:
 async def _forwards(stack: AsyncExitStack, core: Core) -> list[Duty]:
     if not core.targets.urls:
         return []
-    delivery = await stack.enter_async_context(open_delivery(core.webhook_secrets[0], clock))
-    return forward_duties(core.targets.urls, core.database, delivery, clock, random.random)
+    delivery = await stack.enter_async_context(open_delivery(core.webhook_secrets[0], core.clock))
+    return forward_duties(core.targets.urls, core.database, delivery, core.clock, random.random)
 
 
 def _holder() -> str:

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -92,6 +93,7 @@ class ApiGate:
             response = _refusal(internal_error("This is a fault of the sandbox; its log says more."), request_id)
         response.headers.setdefault("Request-Id", request_id)
         response.headers["Stripe-Version"] = API_VERSION
+        response.headers["Date"] = formatdate(self._account.clock.now(), usegmt=True)
         return response
 
     async def _call(self, request: Request, request_id: str, parameters: str, operation: Operation) -> Response:

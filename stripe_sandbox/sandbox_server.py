@@ -69,6 +69,7 @@ def _uvicorn_config(app: object) -> uvicorn.Config:
         lifespan="on",
         timeout_graceful_shutdown=1,
         server_header=False,
+        date_header=False,  # Stripe's API tells the sandbox's time, not the host's
         proxy_headers=False,
         ws="none",
     )

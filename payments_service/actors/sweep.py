@@ -16,9 +16,11 @@ from payments_service.storage.inbox_rows import due_event_ids
 from payments_service.storage.lease_rows import Fence
 from payments_service.storage.refund_rows import unanswered_refund_ids
 
-SWEEP_SECONDS = 1.0
+SWEEP_SECONDS = 0.5
 OVERDUE_SECONDS = 0.5
 """How long a wake-up has, before the sweep takes its row."""
+ROUND_SECONDS = 0.25
+"""How long a round waits for what it has begun: what comes meanwhile is seen in the next."""
 CALLER_SECONDS = 60.0
 """How long whoever asked for a refund may repeat the call, before the sweep asks Stripe."""
 BATCH = 200
@@ -77,7 +79,7 @@ class Sweep:
         begun = await self._begin(OVERDUE_SECONDS)
         if begun:
             _log.info("sweep.worked", table=self.name, rows=len(begun))
-            await asyncio.wait(begun, timeout=SWEEP_SECONDS)
+            await asyncio.wait(begun, timeout=ROUND_SECONDS)
 
     async def sweep_once(self, overdue_seconds: float = OVERDUE_SECONDS) -> int:
         """Work on all that is overdue now, to its end; returns on how many rows."""

@@ -51,11 +51,10 @@ def amount_problem(currency_code: str, minor_units: int) -> AmountProblem | None
         return AmountProblem("minor_units", "is negative")
     if minor_units > MAXIMUM:
         return AmountProblem("minor_units", _TOO_MUCH)
-    step = ENDINGS.get(currency_code.upper(), 1)
+    code = currency_code.upper()
+    step = ENDINGS.get(code, 1)
     if minor_units % step:
-        return AmountProblem(
-            "minor_units", f"must be a multiple of {step} in {currency_code.upper()}: Stripe charges whole units only"
-        )
+        return AmountProblem("minor_units", f"must be a multiple of {step} in {code}: Stripe takes no finer amount")
     return None
 
 

@@ -38,6 +38,9 @@ def replay(
     replay_stripe_events(event or (), state or (), dry_run=dry_run, as_json=as_json)
 
 
+EVENT_TYPES = f"All but unclaimed where none is named. Any of {', '.join(EventTypeWord)}."
+
+
 def tail(  # noqa: PLR0913, PLR0917  # one option each
     start: Annotated[
         str,
@@ -45,7 +48,7 @@ def tail(  # noqa: PLR0913, PLR0917  # one option each
     ] = "latest",
     organization: Annotated[list[str] | None, typer.Option("--organization", "-o", help="Of these only.")] = None,
     purchase_type: Annotated[list[str] | None, typer.Option("--type", help="course, digital_good, ...")] = None,
-    event: Annotated[list[EventTypeWord] | None, typer.Option(help="All but unclaimed where none is named.")] = None,
+    event: Annotated[list[EventTypeWord] | None, typer.Option(metavar="EVENT", help=EVENT_TYPES)] = None,
     order: Annotated[list[str] | None, typer.Option(help="Of these orders only (ord_...).")] = None,
     follow: Annotated[bool, typer.Option(help="Wait for more, or end with what there is.")] = True,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="End after so many.")] = None,

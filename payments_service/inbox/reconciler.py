@@ -1,6 +1,7 @@
 """Finds the events that no webhook has brought: Stripe's own list, in bounded windows, oldest first, into the inbox.
 
 The mark moves only when a window is done, and each window reaches back a little, for events that are listed late.
+Marks are by Stripe's clock, as its events are: where ours is wrong or jumps, nothing falls between two windows.
 A page is held in memory, never the backlog.
 """
 
@@ -20,7 +21,7 @@ from payments_service.storage.database import Database
 from payments_service.storage.lease_rows import Fence, require_duty
 from payments_service.storage.receipt_rows import NewStripeEvent, store_receipts
 from payments_service.storage.reconcile_rows import known_event_ids, read_mark, write_mark
-from payments_service.stripe_gateway.client import StripeGateway
+from payments_service.stripe_gateway.client import EventPage, StripeGateway
 
 OVERLAP = timedelta(minutes=5)
 WINDOW = timedelta(hours=1)
@@ -35,14 +36,16 @@ OUR_OWN = ""
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How many events were listed, and how many of them were missing here."""
+    """How many events were listed, how many of them were missing here, and what time it is at Stripe."""
 
     listed: int = 0
     missed: int = 0
+    told_time: datetime | None = None
 
     def __add__(self, other: "Reconciled") -> "Reconciled":
-        """Sum two windows."""
-        return Reconciled(self.listed + other.listed, self.missed + other.missed)
+        """Sum two windows, the other one being the later."""
+        told_time = other.told_time or self.told_time
+        return Reconciled(self.listed + other.listed, self.missed + other.missed, told_time)
 
 
 class Reconciler:
@@ -84,15 +87,25 @@ class Reconciler:
         return total
 
     async def _catch_up(self, account: str, fence: Fence) -> Reconciled:
+        """Read window after window up to Stripe's present time, whatever ours is, and move the mark after each."""
         now = self._clock()
+        start = max(await self._mark(account, now), now - LISTED_FOR + OVERLAP)
         total = Reconciled()
-        since = max(await self._mark(account, now), now - LISTED_FOR + OVERLAP)
-        for start, end in _windows(since, now):
-            total += await self._read(account, start - OVERLAP, end)
+        while True:
+            end = start + WINDOW
+            read = await self._read(account, start - OVERLAP, end)
+            total += read
+            told = read.told_time or now
+            if told < start:
+                # Our clock was ahead of Stripe's when the mark was made.
+                start = told
+                continue
             async with self._database.transaction() as tx:
                 await require_duty(tx, fence)
-                await write_mark(tx, account, end, self._clock())
-        return total
+                await write_mark(tx, account, min(end, told), now)
+            if told < end:
+                return total
+            start = end
 
     async def _mark(self, account: str, now: datetime) -> datetime:
         async with self._database.reading() as reading:
@@ -101,19 +114,19 @@ class Reconciler:
     async def _read(self, account: str, start: datetime, end: datetime) -> Reconciled:
         total = Reconciled()
         async for page in self._pages(account, start, end):
-            total += Reconciled(len(page), await self._store(account, page))
+            total += Reconciled(len(page.events), await self._store(account, page.events), page.told_time)
         return total
 
-    async def _pages(self, account: str, start: datetime, end: datetime) -> AsyncIterator[list[dict[str, Any]]]:
+    async def _pages(self, account: str, start: datetime, end: datetime) -> AsyncIterator[EventPage]:
         after = ""
         while True:
             page = await self._gateway.list_events(
                 since=start, until=end, starting_after=after, account=account, budget=CALL_SECONDS
             )
-            yield page["data"]
-            if not page["has_more"]:
+            yield page
+            if not page.has_more:
                 return
-            after = page["data"][-1]["id"]
+            after = page.events[-1]["id"]
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _store(self, account: str, page: list[dict[str, Any]]) -> int:

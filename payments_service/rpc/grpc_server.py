@@ -3,7 +3,6 @@
 It drains in this order: health says NOT_SERVING, streams are told to reconnect elsewhere, calls under way may finish.
 """
 
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from payments_service.rpc.operations_servicer import OperationsServicer, Service
 from payments_service.rpc.payments_servicer import PaymentsServicer
 from payments_service.rpc.service_health import ServiceHealth
 from payments_service.rpc.service_reflection import REFLECTION_METHODS, reflection_handlers
+from payments_service.rpc.tls_files import read_tls_files
 from payments_service.storage.database import Database
 
 PAYMENTS = payments_pb2.DESCRIPTOR.services_by_name["Payments"]
@@ -174,26 +174,5 @@ def _listen(server: grpc.aio.Server, config: ServerConfig) -> str:
 
 
 def _credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
-    if config.tls_cert is None and config.tls_key is None:
-        return None
-    if config.tls_cert is None or config.tls_key is None:
-        missing = "PAYMENTS_TLS_CERT" if config.tls_cert is None else "PAYMENTS_TLS_KEY"
-        raise ConfigurationError(f"{missing} is empty: TLS needs a certificate and its key, or neither.")
-    certificate = _read("PAYMENTS_TLS_CERT", config.tls_cert)
-    key = _read("PAYMENTS_TLS_KEY", config.tls_key)
-    try:
-        # gRPC would only say that it cannot listen. An encrypted key must not ask on the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.tls_cert, config.tls_key, password="")
-    except (ssl.SSLError, ValueError) as error:
-        raise ConfigurationError(
-            f"PAYMENTS_TLS_CERT and PAYMENTS_TLS_KEY: {config.tls_cert} and {config.tls_key} are no PEM certificate "
-            "and unencrypted private key that belong together."
-        ) from error
-    return grpc.ssl_server_credentials([(key, certificate)])
-
-
-def _read(variable: str, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{variable}: {path} cannot be read ({error.strerror}).") from error
+    files = read_tls_files(config.tls_cert, config.tls_key)
+    return None if files is None else grpc.ssl_server_credentials([(files.key, files.certificate)])

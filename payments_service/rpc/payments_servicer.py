@@ -80,8 +80,8 @@ class PaymentsServicer:
 
     async def get_order(self, request: pb.GetOrderRequest, call: Call) -> pb.GetOrderResponse:
         """Give an order by its own id or its session's."""
-        key = request.WhichOneof("key") or "order_id"
-        require_field(key, getattr(request, key))
+        if key := request.WhichOneof("key"):
+            require_field(key, getattr(request, key))
         order = await self._lookup.get(
             order_id=request.order_id,
             session_id=request.checkout_session_id,

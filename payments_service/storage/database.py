@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from payments_service.errors import StorageUnavailableError
 from payments_service.storage.outages import is_deadlock, is_outage, name_cause
-from payments_service.storage.postgres_engine import POOL_SIZE, patient_engine, pooled_engine
-from payments_service.storage.sqlite_engine import sqlite_engines
+from payments_service.storage.postgres_engine import POOL_SIZE, looking_engine, patient_engine, pooled_engine
+from payments_service.storage.sqlite_engine import reading_file_engine, sqlite_engines
 
 Connection = AsyncConnection
 """What a transaction gives; named here so that nothing else needs the library's name for it."""
@@ -154,6 +154,26 @@ async def open_database(url: str, pool_size: int = POOL_SIZE) -> AsyncIterator[D
     """Open the database; a SQLite file's folder is made, and only PostgreSQL has a pool."""
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
     database = Database(_sqlite(url) if is_sqlite else _postgresql(url, pool_size))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def shown_address(url: str) -> str:
+    """Give a database's address without its password, whatever that holds."""
+    parsed = make_url(url)
+    return parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=True)
+
+
+@asynccontextmanager
+async def open_for_reading(url: str) -> AsyncIterator[Database]:
+    """Open a database that is there for a look, a standby too; nothing is made, and `reading` alone may be used."""
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    engine = reading_file_engine(url) if is_sqlite else looking_engine(url)
+    readonly = {} if is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    reader = engine.execution_options(**readonly)
+    database = Database(_Engines(writer=engine, reader=reader, at_once=None, patient=engine))
     try:
         yield database
     finally:

@@ -221,7 +221,7 @@ event_log = Table(
     Column("order_version", BigInteger, nullable=False),
     Column("purchase_type", Text, nullable=False),
     Column("type", SmallInteger, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("frame", LargeBinary, nullable=False),
     Column("occur_time", UtcTime, nullable=False),
     Column("sequence_time", UtcTime, nullable=False),
     Index(None, "ordering_key", "position"),

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -40,6 +41,24 @@ class StripeKey:
     def livemode(self) -> bool:
         """Whether real money moves."""
         return "_live_" in self.secret
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of Stripe's, and what it says beside it."""
+
+    data: Json
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of Stripe's events, newest first, and what time it was there."""
+
+    events: list[Json]
+    has_more: bool
+    told_time: datetime | None
+    """By Stripe's clock; None where something on the way left it out."""
 
 
 class StripeGateway:
@@ -111,7 +130,7 @@ class StripeGateway:
 
     async def list_events(
         self, *, since: datetime, until: datetime, starting_after: str, account: str, budget: float
-    ) -> Json:
+    ) -> EventPage:
         """List a page of the events from a second to before another, newest first; Stripe lists the last 30 days."""
         asked: Json = {
             "created": {"gte": int(since.timestamp()), "lt": int(until.timestamp())},
@@ -119,7 +138,8 @@ class StripeGateway:
             **({"starting_after": starting_after} if starting_after else {}),
             **_on_account(account),
         }
-        return await self._call("get", "/v1/events", asked, budget)
+        answer = await self._ask("get", "/v1/events", asked, budget)
+        return EventPage([dict(event) for event in answer.data["data"]], answer.data["has_more"], _time_of(answer))
 
     async def find_session(
         self, order_id: str, *, since: datetime, until: datetime, account: str, budget: float
@@ -137,13 +157,20 @@ class StripeGateway:
                 return None
             page["starting_after"] = found["data"][-1]["id"]
 
+    async def look(self, path: str, parameters: Json, *, account: str, budget: float) -> Reply:
+        """Read anything, with what Stripe says beside it; for whoever examines an installation."""
+        return await self._ask("get", path, {**parameters, **_on_account(account)}, budget)
+
     async def _call(self, method: str, path: str, parameters: Json, budget: float) -> Json:
+        return (await self._ask(method, path, parameters, budget)).data
+
+    async def _ask(self, method: str, path: str, parameters: Json, budget: float) -> Reply:
         attempts = Attempts(writes=method != "get")
         _attempts.set(attempts)
         try:
             async with asyncio.timeout(min(budget, REQUEST_SECONDS)):
                 response = await self._client.raw_request_async(method, path, **parameters)
-            return _object(response.data)
+            return Reply(_object(response.data), response.headers)
         except (stripe.StripeError, TimeoutError) as error:
             raise explain_failure(error, attempts) from error
 
@@ -198,6 +225,13 @@ def _trace() -> aiohttp.TraceConfig:
 
 def _on_account(account: str) -> Json:
     return {"stripe_account": account} if account else {}
+
+
+def _time_of(answer: Reply) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _object(data: object) -> Json:

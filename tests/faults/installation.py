@@ -12,7 +12,9 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 from broker_servers.broker_process import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -121,8 +123,11 @@ class Installation:
 
     def doomed_member(self, name: str, doom: str) -> Member:
         """Name a process of ours that kills itself, as doomed_process.py has it."""
-        script = str(Path(__file__).parent / "doomed_process.py")
-        command = [sys.executable, script, doom, name.split("-")[0], "--json"]
+        return self.wayward_member(name, "doomed_process.py", doom)
+
+    def wayward_member(self, name: str, script: str, *arguments: str) -> Member:
+        """Name a process of ours that a script of this folder has changed before it began."""
+        command = [sys.executable, str(Path(__file__).parent / script), *arguments, name.split("-")[0], "--json"]
         self.members[name] = Member(name, command, self._variables, self.folder)
         return self.members[name]
 
@@ -134,6 +139,10 @@ class Installation:
         command = [sys.executable, str(RECORDER), str(CONTRACT), str(scratch), self.target, str(self.history)]
         self.members["recorder"] = Member("recorder", command, dict(os.environ), self.folder)
         return self.members["recorder"]
+
+    def variable(self, name: str) -> str:
+        """Give what the processes go by."""
+        return self._variables[name]
 
     def go_by(self, **variables: str) -> None:
         """Have the processes that are still to be named go by these."""
@@ -151,6 +160,22 @@ class Installation:
             if member.process is not None and member.process.returncode is None:
                 member.thaw()
                 await member.kill()
+
+    async def sandbox(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  # JSON
+        """Drive the sandbox."""
+        url = f"{self.sandbox_url}/_sandbox/{path}"
+        async with aiohttp.ClientSession() as http, http.request(method, url, json=body) as reply:
+            assert reply.status == 200, await reply.text()
+            return await reply.json()
+
+    @asynccontextmanager
+    async def faults(self, **faults: object) -> AsyncIterator[None]:
+        """Have Stripe's stand-in fail meanwhile; `webhooks` and `api` are as its controls take them."""
+        await self.sandbox("PUT", "faults", faults)
+        try:
+            yield
+        finally:
+            await self.sandbox("DELETE", "faults")
 
     def told(self) -> str:
         """Give what the subscriber has written down so far."""
@@ -179,16 +204,3 @@ class Installation:
 
 def _is_stopped(pid: int) -> bool:
     return ") T " in Path(f"/proc/{pid}/stat").read_text()
-
-
-@asynccontextmanager
-async def open_installation(
-    folder: Path, database_url: str, broker_url: str, *names: str, **variables: str
-) -> AsyncIterator[Installation]:
-    """Run the sandbox and the named processes of ours, and the checker's subscriber."""
-    installation = Installation(folder, database_url, broker_url, **variables)
-    try:
-        await installation.start(*names)
-        yield installation
-    finally:
-        await installation.close()

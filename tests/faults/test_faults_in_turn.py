@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import asyncpg
 import pytest
 
-from .conftest import KILLS, LONG, Scene
+from .conftest import KILLS, LONG
+from .scene import Scene
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -25,13 +25,11 @@ KINDS = ("serve", "bridge", "worker", "worker-2")
 DOOMS = ("after-commit:2", "before-commit:5", "after-commit:9")
 FROZEN_SECONDS = 15.0 if LONG else 4.0
 FAILED = 5
-A_SWEEP = 2.0
-NOISE = 3.0
-"""What a machine may add that is busy with the test itself and with others."""
 IS_STORED = "SELECT 1 FROM stripe_events WHERE stripe_event_id = $1"
 USE_UP = "UPDATE stripe_events SET attempts = 10 WHERE stripe_event_id = $1"
 END_LEASE = "UPDATE stripe_events SET lease_expire_time = now() WHERE stripe_event_id = $1"
 OUTCOME = "SELECT state, attempts FROM stripe_events WHERE stripe_event_id = $1"
+PRODUCT = {"type": "product.created", "object": {"id": "prod_poison"}}
 LEASE = 20.0
 """What was in work when its process died is begun again after its lease of 15 s, and a look."""
 
@@ -51,13 +49,6 @@ async def old_snapshot(url: str) -> AsyncIterator[None]:
 def family_of(pid: int) -> list[int]:
     """Name a process and its children."""
     return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-
-
-async def sandbox(scene: Scene, method: str, path: str, body: object = None) -> object:
-    url = f"{scene.installation.sandbox_url}/_sandbox/{path}"
-    async with aiohttp.ClientSession() as http, http.request(method, url, json=body) as reply:
-        assert reply.status == 200, await reply.text()
-        return await reply.json()
 
 
 async def test_no_sale_is_lost_while_every_kind_of_process_is_killed(scene: Scene) -> None:
@@ -119,37 +110,6 @@ async def test_a_database_that_freezes_is_gone_on_with_when_it_thaws(scene: Scen
     await scene.shoppers.all_is_well(2 * LEASE)
 
 
-async def test_a_broker_that_is_killed_or_wiped_costs_a_payment_no_more_than_a_sweep(scene: Scene) -> None:
-    scene.broker.kill()
-    await scene.shoppers.sell_many(8)
-    without = await scene.shoppers.slowest(8)
-    await scene.broker.start()
-    async with scene.shoppers.selling():
-        await scene.broker.wipe()
-        scene.broker.kill()
-        await scene.broker.start()
-
-    assert without < A_SWEEP + NOISE
-    await scene.shoppers.all_is_well()
-
-
-async def test_a_broker_that_answers_nothing_delays_no_webhook(scene: Scene) -> None:
-    scene.broker.freeze()
-    try:
-        await scene.shoppers.sell_many(6)
-        without = await scene.shoppers.slowest(6)
-    finally:
-        scene.broker.thaw()
-
-    listed = await sandbox(scene, "GET", "deliveries")
-    assert isinstance(listed, dict)
-    took = [attempt["milliseconds"] for each in listed["data"][:12] for attempt in each["attempts"]]
-    assert max(took) < 2000
-    assert without < A_SWEEP + NOISE
-    await scene.shoppers.sell()
-    await scene.shoppers.all_is_well()
-
-
 async def test_a_worker_that_sleeps_through_its_lease_is_fenced_when_it_wakes(scene: Scene) -> None:
     sleeper = scene.installation.doomed_member("worker-asleep", "asleep:3")
     await sleeper.start()
@@ -164,43 +124,12 @@ async def test_a_worker_that_sleeps_through_its_lease_is_fenced_when_it_wakes(sc
     await sleeper.stop()
 
 
-async def test_what_stripe_never_delivers_is_asked_for(scene: Scene) -> None:
-    await sandbox(scene, "PUT", "faults", {"webhooks": {"drop": 1.0}})
-    try:
-        await scene.shoppers.sell_many(5)
-        await scene.shoppers.all_is_well()
-    finally:
-        await sandbox(scene, "DELETE", "faults")
-
-
-@pytest.mark.parametrize("when", ["before", "after"] if LONG else ["after"])
-async def test_a_stripe_that_fails_makes_never_two_sessions_of_one_request(scene: Scene, when: str) -> None:
-    for fault in ({"status": 500, "when": when}, {"status": 429, "when": "before"}):
-        await sandbox(scene, "PUT", "faults", {"api": {**fault, "probability": 0.4}})
-        try:
-            await scene.shoppers.sell_many(6)
-        finally:
-            await sandbox(scene, "DELETE", "faults")
-
-    await scene.shoppers.all_is_well(2 * LEASE)
-
-
-async def test_what_stripe_delivers_twice_late_and_out_of_order_counts_once(scene: Scene) -> None:
-    await sandbox(scene, "PUT", "faults", {"webhooks": {"duplicate": 3, "reorder": True, "delay_seconds": 0.5}})
-    try:
-        await scene.shoppers.sell_many(8)
-        await scene.shoppers.all_is_well()
-    finally:
-        await sandbox(scene, "DELETE", "faults")
-
-
 async def test_an_event_that_kills_whoever_works_on_it_fails_and_harms_no_other(scene: Scene) -> None:
     names = ("worker", "worker-2")
     file = scene.installation.folder / "poison"
     for name in names:
         await scene.installation.members[name].kill()
-    poison = await sandbox(scene, "POST", "events", {"type": "product.created", "object": {"id": "prod_poison"}})
-    assert isinstance(poison, dict)
+    poison = await scene.installation.sandbox("POST", "events", PRODUCT)
     file.write_text(poison["id"])
     # All attempts but two are said to be used up, so that the test need not wait for them.
     await _stored(scene, poison["id"])

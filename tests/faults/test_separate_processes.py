@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Scene
+from .scene import Scene
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

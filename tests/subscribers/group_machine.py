@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from event_log.log_scene import UNCLAIMED, Scene, everyone, staged
+from event_log.log_scene import UNCLAIMED, Scene, everyone, read_log, staged
 
 from payments_service.contract.pb.payments.v1 import fulfillment_stream_pb2 as pb
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import StartPosition
@@ -25,7 +25,6 @@ from payments_service.event_log.subscriber_registry import SubscriberRegistry
 from payments_service.scope import EVERYTHING
 from payments_service.storage.database import Connection, Database
 from payments_service.storage.exception_rows import Visible, list_parked
-from payments_service.storage.log_rows import read_page
 from payments_service.storage.shard_rows import Membership
 from payments_service.storage.subscriber_rows import read_places
 
@@ -222,14 +221,10 @@ class GroupMachine:
         self._history.floors.append({place.shard: place.acked_through for place in places})
 
     async def _judge(self) -> None:
-        log: list[tuple[str, str]] = []
         async with self._scene.database.reading() as reading:
-            while page := await read_page(reading, len(log), 1000):
-                log += [(entry.event_id, entry.ordering_key) for entry in page]
-            parked = [
-                row.entry.event_id
-                for row in await list_parked(reading, Visible(NAME, EVERYTHING, UNCLAIMED), None, 10_000)
-            ]
+            log = [(event.event_id, event.order_id) for event in await read_log(reading)]
+            everything = Visible(NAME, EVERYTHING, UNCLAIMED)
+            parked = [row.entry.event_id for row in await list_parked(reading, everything, None, 10_000)]
         assert len(log) == self._numbers
         check(self._history, log, self._wanted, parked, self._poison)
 

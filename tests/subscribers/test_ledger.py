@@ -12,9 +12,10 @@ from payments_service.event_log.consumer_ledger import ConsumerLedger, LedgerRul
 from payments_service.event_log.consumer_turn import ANSWERED_BEFORE, Turn
 from payments_service.event_log.delivery_bytes import deliveries_response, delivery_bytes, event_body
 from payments_service.event_log.delivery_credit import DeliveryCredit
-from payments_service.event_log.response_bytes import FramedEvent, frame_event
+from payments_service.event_log.response_bytes import FramedEvent
 from payments_service.event_log.shard_assignment import assign, shard_of
 from payments_service.event_log.shard_floor import ShardFloor, decode_positions, encode_positions
+from payments_service.storage.log_frames import frame_event
 from payments_service.storage.shard_rows import ClaimedShard
 
 LATER = Nack("no", 60.0, park=False)

@@ -37,6 +37,20 @@ def test_an_older_or_a_future_signature_is_refused(age: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("age", "told", "skew"),
+    [
+        (360, "signed 360 s ago by this host's clock, which is ahead", "360"),
+        (-399, "signed 399 s from now by this host's clock, which is behind", "-399"),
+    ],
+)
+def test_a_wrong_clock_is_named_with_its_skew(age: int, told: str, skew: str) -> None:
+    with pytest.raises(SignatureError, match=told) as refused:
+        verify_signature(b"{}", stripes_header(b"{}", age=age), SECRETS, NOW)
+
+    assert refused.value.metadata == {"clock_skew_seconds": skew}
+
+
+@pytest.mark.parametrize(
     "header", ["", "t=1", "v1=aa", "t=x,v1=aa", "t=1,t=2,v1=aa", "t=1,v0=aa", "t=1,v1=ä", "t=٣,v1=a"]
 )
 def test_a_missing_or_malformed_header_is_refused(header: str) -> None:

@@ -18,6 +18,7 @@ FREE = {"grpc_address": "127.0.0.1:0", "bridge_address": "127.0.0.1:0", "sandbox
 KEY = {"stripe_api_key": "sk_test_x", "stripe_api_base": "http://127.0.0.1:1"}
 POSTGRES = {"database_url": "postgresql://user:geheim@127.0.0.1:1/db"}
 REDIS = {"broker_url": "redis://127.0.0.1:1"}
+TLS = {"tls_cert": "none.pem", "tls_key": "none.pem"}
 
 
 @pytest.fixture
@@ -130,6 +131,14 @@ async def test_the_sandbox_runs_alone(payments: CommandLine) -> None:
         ("worker", KEY, "PAYMENTS_DATABASE_URL is a SQLite file"),
         ("bridge", KEY | POSTGRES, "PAYMENTS_STRIPE_WEBHOOK_SECRETS is empty"),
         ("serve", KEY | POSTGRES | REDIS, "user:***@127.0.0.1:1/db cannot be reached"),
+        ("serve", KEY | POSTGRES | REDIS | {"tls_cert": "none.pem"}, "PAYMENTS_TLS_KEY is empty"),
+        ("serve", KEY | POSTGRES | REDIS | TLS, "PAYMENTS_TLS_CERT: none.pem cannot be read"),
+        (
+            "worker",
+            KEY | POSTGRES | REDIS | {"claimed_types": "voucher,course"},
+            "PAYMENTS_CLAIMED_TYPES names course,",
+        ),
+        ("up", {"stripe_api_base": "http://127.0.0.1:1"}, "PAYMENTS_STRIPE_API_KEY is empty"),
         ("up", {"grpc_address": "0.0.0.0:0"}, "PAYMENTS_CALLERS_FILE"),
         ("up", {"sandbox_address": "0.0.0.0:0"}, "PAYMENTS_SANDBOX_ADDRESS"),
         ("up", {"sandbox_database": "/dev/null/sandbox.db"}, "PAYMENTS_SANDBOX_DATABASE"),

@@ -53,6 +53,7 @@ async def read_on(responses: AsyncIterator[object]) -> None:
         (("authorization", "Basic c2hvcDpzaG9w"),),
         (("authorization", "shop"),),
         (("x-token", "shop"),),
+        (*bearer("shop"), *bearer("other")),
     ],
 )
 async def test_whoever_brings_no_known_token_is_unauthenticated(service: RpcService, metadata: Metadata) -> None:

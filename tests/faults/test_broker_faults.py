@@ -1,0 +1,132 @@
+"""A broker in any trouble delays no webhook, loses no sale, and costs a payment no more than a sweep."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+import pytest_asyncio
+from broker_servers.broker_process import BrokerKind
+from broker_servers.rabbitmq import RabbitMq, require_rabbitmq
+from broker_servers.valkey import Valkey
+from database_servers.postgres_server import PostgresServer
+
+from .conftest import LONG
+from .payment_times import payment_times
+from .scene import Scene, open_scene
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.faults,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("broker"),
+]
+A_SWEEP = 2.0
+NOISE = 3.0
+"""What a machine may add that is busy with the test itself and with others."""
+STRIPE_SECONDS = 2.0
+FROZEN_SECONDS = 15.0 if LONG else 3.0
+SALES = 12 if LONG else 6
+KINDS = ("valkey", "rabbitmq") if LONG else ("valkey",)
+Trouble = Callable[[Scene], AbstractAsyncContextManager[None]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=KINDS)
+async def brokered(
+    request: pytest.FixtureRequest, server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Scene]:
+    """Give the service with a proxy before its broker."""
+    if request.param == "rabbitmq":
+        require_rabbitmq()
+    kind: BrokerKind = RabbitMq() if request.param == "rabbitmq" else Valkey()
+    folder = tmp_path_factory.mktemp("installation")
+    async with open_scene(server, folder, kind, "serve", "bridge", "worker", linked=("broker",)) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def dead(scene: Scene) -> AsyncIterator[None]:
+    scene.broker.kill()
+    try:
+        yield
+    finally:
+        await scene.broker.start()
+
+
+@asynccontextmanager
+async def frozen(scene: Scene) -> AsyncIterator[None]:
+    scene.broker.freeze()
+    try:
+        yield
+        await asyncio.sleep(FROZEN_SECONDS)
+    finally:
+        scene.broker.thaw()
+
+
+@asynccontextmanager
+async def refusing(scene: Scene) -> AsyncIterator[None]:
+    await scene.links["broker"].refuse()
+    try:
+        yield
+    finally:
+        await scene.links["broker"].open()
+
+
+@asynccontextmanager
+async def deaf(scene: Scene) -> AsyncIterator[None]:
+    """Take connections, those that are and those that come, and answer on none."""
+    scene.links["broker"].black_hole()
+    try:
+        yield
+    finally:
+        scene.links["broker"].heal()
+
+
+@asynccontextmanager
+async def deaf_to_newcomers(scene: Scene) -> AsyncIterator[None]:
+    scene.links["broker"].reset()
+    async with deaf(scene):
+        yield
+
+
+@asynccontextmanager
+async def wiped(scene: Scene) -> AsyncIterator[None]:
+    await scene.broker.wipe()
+    yield
+
+
+@pytest.mark.parametrize("trouble", [dead, frozen, refusing, deaf, deaf_to_newcomers, wiped])
+async def test_a_broker_in_trouble_costs_no_sale_and_no_more_than_a_sweep(brokered: Scene, trouble: Trouble) -> None:
+    shoppers, url = brokered.shoppers, brokered.installation.database_url
+    async with trouble(brokered):
+        await shoppers.sell_many(SALES)
+        await shoppers.all_is_well()
+    during = shoppers.orders[-SALES:]
+    await shoppers.sell_many(2)
+    await shoppers.all_is_well()
+
+    times = await payment_times(url, during)
+    answered = await answer_milliseconds(brokered, 2 * SALES)
+    print(f"{trouble.__name__}: payments {times[0]:.2f} to {times[-1]:.2f} s, webhooks up to {answered[-1]:.0f} ms")
+    assert len(times) == SALES
+    assert times[-1] < A_SWEEP + NOISE
+    assert answered[-1] < STRIPE_SECONDS * 1000
+
+
+async def test_a_broker_that_is_back_is_used_again(brokered: Scene) -> None:
+    """Whatever comes sooner than the sweep looks came by a wake-up."""
+    async with asyncio.timeout(60):
+        while (await one_payment(brokered)) > 0.4:
+            pass
+
+
+async def one_payment(scene: Scene) -> float:
+    order_id = await scene.shoppers.sell()
+    await scene.shoppers.all_is_well()
+    return (await payment_times(scene.installation.database_url, [order_id]))[0]
+
+
+async def answer_milliseconds(scene: Scene, number: int) -> list[float]:
+    """List how long the last webhooks were answered in, the quickest first."""
+    listed = (await scene.installation.sandbox("GET", "deliveries"))["data"][:number]
+    return sorted(attempt["milliseconds"] for each in listed for attempt in each["attempts"])
