@@ -87,6 +87,7 @@ _PARAMETERS: dict[str, Any] = {
     "charge_list": stripe.params.ChargeListParams,
     "event_list": stripe.params.EventListParams,
     "event_retrieve": stripe.params.EventRetrieveParams,
+    "account_retrieve_current": stripe.params.AccountRetrieveCurrentParams,
     "webhook_endpoint_create": stripe.params.WebhookEndpointCreateParams,
     "webhook_endpoint_list": stripe.params.WebhookEndpointListParams,
     "webhook_endpoint_retrieve": stripe.params.WebhookEndpointRetrieveParams,

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from stripe_sandbox.account import SandboxAccount
+from stripe_sandbox.account_operations import account_routes
 from stripe_sandbox.api_gate import ApiGate
 from stripe_sandbox.catalog_operations import catalog_routes
 from stripe_sandbox.charge_operations import charge_routes
@@ -76,6 +77,7 @@ def create_app(config: SandboxConfig) -> Starlette:
         *customer_routes(gate),
         *event_routes(gate),
         *endpoint_routes(gate),
+        *account_routes(gate),
         gate.unknown_route("/v1/{path:path}"),
         gate.unknown_route("/v2/{path:path}"),
         *ForeignControls(account).routes(),

@@ -17,11 +17,11 @@ from payments_service.cli.order_commands import (
     orders,
     retry,
 )
-from payments_service.cli.process_commands import bridge, migrate, sandbox, serve, settings, up, worker
+from payments_service.cli.process_commands import bridge, doctor, migrate, sandbox, serve, settings, up, worker
 from payments_service.errors import PaymentsError
 
 PANELS = {
-    "Run it": (up, serve, bridge, worker, sandbox, migrate, settings),
+    "Run it": (up, serve, bridge, worker, sandbox, migrate, settings, doctor),
     "Sell": (checkout, orders, order, expire, entitlements),
     "Follow": (tail, explain, status),
     "Own what is sold": (complete, fail),

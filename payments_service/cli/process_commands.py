@@ -66,3 +66,10 @@ def settings(as_json: Annotated[bool, typer.Option("--json", help="Machine outpu
     from payments_service.cli.settings_listing import list_settings
 
     list_settings(as_json=as_json)
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False) -> None:
+    """Examine this installation: what is wrong, where, and what to do; exit code 1 where there is a problem."""
+    from payments_service.cli.diagnosis_report import report_diagnosis
+
+    raise typer.Exit(report_diagnosis(as_json=as_json))

@@ -157,6 +157,11 @@ async def open_callers(path: Path | None) -> AsyncIterator[CallerResolver]:
             await following
 
 
+def read_callers(path: Path) -> CallersFile:
+    """Read the file once; raises ConfigurationError where it cannot be used."""
+    return parse_callers_file(_read(path), path)
+
+
 def _caller(entry: CallerEntry) -> Caller:
     return Caller(name=entry.name, operator=entry.operator, scope=entry.scope)
 

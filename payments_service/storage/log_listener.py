@@ -4,7 +4,7 @@ Whoever reads the log polls behind it: a notification may be lost, and a connect
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncpg
@@ -28,7 +28,7 @@ class LogListener:
 
     def __init__(self, url: str, on_growth: Callable[[], None]) -> None:
         """Take whom to tell; a connection that is new tells too, for what came while there was none."""
-        self._options = _connection_options(url)
+        self._options = {**connection_options(url, _SETTINGS), "timeout": CONNECT_SECONDS}
         self._on_growth = on_growth
         self._failures = 0
         self.listening = False
@@ -76,12 +76,8 @@ async def _stand(connection: asyncpg.Connection, closed: asyncio.Event) -> None:
             await connection.execute("SELECT 1", timeout=REPLY_SECONDS)
 
 
-def _connection_options(url: str) -> dict[str, Any]:
+def connection_options(url: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    """Give what the driver needs for a direct connection to a server that takes writes."""
     parsed = make_url(url).difference_update_query(["prepared_statement_cache_size"])
     _, options = parsed.get_dialect()().create_connect_args(parsed)
-    return {
-        **options,
-        "timeout": CONNECT_SECONDS,
-        "target_session_attrs": "read-write",
-        "server_settings": _SETTINGS,
-    }
+    return {**options, "target_session_attrs": "read-write", "server_settings": dict(settings)}

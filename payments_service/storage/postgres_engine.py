@@ -34,6 +34,8 @@ _LIMITS = {
     "statement_timeout": "15s",
     "idle_in_transaction_session_timeout": "15s",
 }
+SESSION_SETTINGS = _ALWAYS | _LIMITS
+"""What every connection of a process that serves is set to."""
 _PATIENT = {
     "application_name": "payments migrate",
     "statement_timeout": "0",
@@ -55,7 +57,7 @@ def pooled_engine(url: str, pool_size: int) -> AsyncEngine:
             "timeout": CONNECT_SECONDS,
             "command_timeout": REPLY_SECONDS,
             "target_session_attrs": "read-write",
-            "server_settings": _ALWAYS | _LIMITS,
+            "server_settings": SESSION_SETTINGS,
         },
     )
     _limit_transactions(engine)
@@ -75,6 +77,20 @@ def patient_engine(url: str) -> AsyncEngine:
             "timeout": CONNECT_SECONDS,
             "target_session_attrs": "read-write",
             "server_settings": _ALWAYS | _PATIENT,
+        },
+    )
+
+
+def looking_engine(url: str) -> AsyncEngine:
+    """Make the engine of a look at whatever server answers, for one connection at a time."""
+    return create_async_engine(
+        url,
+        hide_parameters=True,
+        poolclass=NullPool,
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": REPLY_SECONDS,
+            "server_settings": SESSION_SETTINGS | {"application_name": "payments doctor"},
         },
     )
 

@@ -9,6 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.errors import ConfigurationError
 from payments_service.storage.database import Database
@@ -37,20 +38,35 @@ async def migrate(database: Database) -> Migration:
     return migration
 
 
+async def read_revision(reading: AsyncConnection) -> str | None:
+    """Give the revision that the database has; None where it has no schema."""
+    return await reading.run_sync(_revision)
+
+
 async def require_present_schema(database: Database) -> None:
     """Raise ConfigurationError unless the schema is exactly this version's."""
     async with database.reading() as reading:
-        found = await reading.run_sync(_revision)
+        found = await read_revision(reading)
     if found is None:
         raise ConfigurationError("The database has no schema yet: run `payments migrate`.")
-    if found == _scripts().get_current_head():
+    if found == newest_revision():
         return
     _require_known(found)
     raise ConfigurationError(f"The database's schema is at {found}, an older one: run `payments migrate`.")
 
 
+def newest_revision() -> str:
+    """Give the revision that this version needs."""
+    return str(_scripts().get_current_head())
+
+
+def is_known_revision(revision: str) -> bool:
+    """Say whether this version knows a revision: if not, a newer one has made it."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
 def _require_known(revision: str) -> None:
-    if revision not in {script.revision for script in _scripts().walk_revisions()}:
+    if not is_known_revision(revision):
         raise ConfigurationError(
             f"The database's schema is at {revision}, which this version does not know: it is newer, "
             "so run the version of the service that made it, or a later one."

@@ -40,6 +40,23 @@ class Attempts:
             self.in_doubt -= 1
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What Stripe itself said of a call that failed; 0 and empty where it said nothing."""
+
+    status: int = 0
+    code: str = ""
+    message: str = ""
+
+
+def refusal_of(error: StripeError) -> Refusal:
+    """Give Stripe's own words, for an operator; they may name a part of the key."""
+    said = error.__cause__
+    if not isinstance(said, stripe.StripeError):
+        return Refusal(message=type(said).__name__ if said else "")
+    return Refusal(said.http_status or 0, said.code or "", said.user_message or str(said))
+
+
 def is_refusal(status: int) -> bool:
     """Say whether a status proves that nothing was done."""
     return 300 <= status < 500 and status != CONFLICT

@@ -64,6 +64,11 @@ class PostgresServer:
         self._has_started = False
 
     @property
+    def data(self) -> Path:
+        """Where its files are."""
+        return self._data
+
+    @property
     def port(self) -> int:
         """Where it listens, also after it was started again."""
         return self._port

@@ -73,3 +73,10 @@ def test_the_schemas_catch_a_wrong_object() -> None:
 
 def test_the_sandbox_speaks_the_version_of_the_sdk() -> None:
     assert sdk_api_version() == API_VERSION
+
+
+async def test_an_account_names_itself_and_a_connected_one_too(client: stripe.StripeClient) -> None:
+    own = await client.v1.accounts.retrieve_current_async()
+    connected = await client.v1.accounts.retrieve_current_async(options={"stripe_account": "acct_1"})
+
+    assert (own.id, connected.id) == ("acct_sandbox", "acct_1")

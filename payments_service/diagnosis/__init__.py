@@ -1,0 +1,1 @@
+"""`payments doctor`: looks at an installation from outside, judges it, and says what to do."""
