@@ -9,6 +9,7 @@ import structlog
 
 from payments_service.actors.duty import Duty
 from payments_service.inbox.event_application import OPEN_STATES
+from payments_service.observability.work_metrics import note_swept
 from payments_service.orders.states import FulfillmentState, RefundState
 from payments_service.storage.database import Connection, Database
 from payments_service.storage.fulfillment_rows import ALL_TYPES, PurchaseTypes, due_fulfillment_ids
@@ -77,6 +78,7 @@ class Sweep:
 
     async def _round(self, _: Fence) -> None:
         begun = await self._begin(OVERDUE_SECONDS)
+        note_swept(self.name, len(begun))
         if begun:
             _log.info("sweep.worked", table=self.name, rows=len(begun))
             await asyncio.wait(begun, timeout=ROUND_SECONDS)

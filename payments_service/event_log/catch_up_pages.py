@@ -8,10 +8,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from payments_service.event_log.response_bytes import FramedEvent
+from payments_service.event_log.event_page import EventPage
 
 READS_AT_ONCE = 4
-Page = list[FramedEvent]
+Page = EventPage | None
+"""None where the log holds nothing there."""
 
 
 class CatchUpPages:
@@ -23,14 +24,14 @@ class CatchUpPages:
         self._page_events = page_events
         self._most_bytes = most_bytes
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
-        self._kept: OrderedDict[int, Page] = OrderedDict()
-        self._sizes: dict[int, int] = {}
+        self._kept: OrderedDict[int, EventPage] = OrderedDict()
+        self._bytes = 0
         self._flights: dict[int, asyncio.Task[Page]] = {}
         self.reads = 0
         """How many pages were read from the database."""
 
     async def after(self, position: int, floor: int) -> Page:
-        """Give the rest of the page that follows a position; empty where the log holds nothing after it.
+        """Give the page in which stands what follows a position; None where the log holds nothing after it.
 
         The page after that is read ahead, while this one is sent, unless what stands after `floor` is in memory.
         """
@@ -38,24 +39,24 @@ class CatchUpPages:
         page = await self._page(number, position)
         if (number + 1) * self._page_events < floor and number + 1 not in self._kept:
             self._flight(number + 1)
-        return page[max(position + 1 - page[0].position, 0) :] if page else page
+        return page
 
     async def _page(self, number: int, position: int) -> Page:
-        page = self._kept.get(number, [])
-        if _holds_after(page, position):
+        kept = self._kept.get(number)
+        if _holds_after(kept, position):
             self._kept.move_to_end(number)
-            return page
+            return kept
         # A read that was under way when we came may have looked before our position was there; the next cannot.
         for _ in range(2):
             page = await asyncio.shield(self._flight(number))
             if _holds_after(page, position):
                 return page
-        return []
+        return None
 
     def forget(self) -> None:
         """Let go of everything, also of what is being read: the log is not the one that it was."""
         self._kept.clear()
-        self._sizes.clear()
+        self._bytes = 0
         self._flights.clear()
 
     async def close(self) -> None:
@@ -79,21 +80,21 @@ class CatchUpPages:
             current = self._flights.get(number) is asyncio.current_task()
             if current:
                 del self._flights[number]
-        if current and page:
+        if current and page is not None:
             self._keep(number, page)
         return page
 
-    def _keep(self, number: int, page: Page) -> None:
+    def _keep(self, number: int, page: EventPage) -> None:
+        before = self._kept.pop(number, None)
         self._kept[number] = page
-        self._kept.move_to_end(number)
-        self._sizes[number] = sum(len(event.frame) for event in page)
-        while len(self._kept) > 1 and sum(self._sizes.values()) > self._most_bytes:
-            oldest, _ = self._kept.popitem(last=False)
-            del self._sizes[oldest]
+        self._bytes += len(page.frames) - (len(before.frames) if before else 0)
+        while len(self._kept) > 1 and self._bytes > self._most_bytes:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.frames)
 
 
 def _holds_after(page: Page, position: int) -> bool:
-    return bool(page) and page[-1].position > position
+    return page is not None and page.last > position
 
 
 def _heed(flight: asyncio.Task[Page]) -> None:

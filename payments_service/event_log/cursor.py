@@ -4,22 +4,20 @@ The tag tells a log that was restored to an earlier state and went on from there
 was made from; whether the position still exists is for the reader of the log to say.
 """
 
-import hashlib
-import struct
-import zlib
-from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
 from payments_service.errors import CursorInvalidError
-
-CURSOR_BYTES = 37
-NO_TAG = bytes(8)
-_VERSION = 1
-_LOG = struct.Struct(">B16s")
-_POSITION = struct.Struct(">Q")
-_BODY = struct.Struct(">B16sQ8s")
-_CHECK = struct.Struct(">I")
+from payments_service.storage.log_frames import (
+    CURSOR_BYTES,
+    CURSOR_VERSION,
+    NO_TAG,
+    PLACE_BYTES,
+    checksum,
+    cursor_bytes,
+    event_tag,
+    read_place,
+)
 
 
 class Cursor(NamedTuple):
@@ -36,37 +34,14 @@ def cursor_at(log_id: UUID, position: int, event_id: str | None) -> Cursor:
     return Cursor(log_id, position, event_tag(event_id) if position and event_id is not None else NO_TAG)
 
 
-def event_tag(event_id: str) -> bytes:
-    """Digest an event's id into what its cursor carries of it."""
-    return hashlib.sha256(event_id.encode()).digest()[:8]
-
-
-def event_cursors(log_id: UUID) -> Callable[[int, str], bytes]:
-    """Give what writes the cursors of one log's events, a position and an event's id at a time, many a second."""
-    log = _LOG.pack(_VERSION, log_id.bytes)
-
-    def write(position: int, event_id: str) -> bytes:
-        body = log + _POSITION.pack(position) + event_tag(event_id)
-        return body + _checksum(body)
-
-    return write
-
-
 def encode_cursor(cursor: Cursor) -> bytes:
     """Give the bytes that a caller keeps; always CURSOR_BYTES of them."""
-    body = _BODY.pack(_VERSION, cursor.log_id.bytes, cursor.position, cursor.tag)
-    return body + _checksum(body)
+    return cursor_bytes(cursor.log_id, cursor.position, cursor.tag)
 
 
 def decode_cursor(token: bytes) -> Cursor:
     """Read a token; raises CursorInvalidError where it is not one of ours, cut or changed."""
-    body = token[: _BODY.size]
-    if len(token) != CURSOR_BYTES or token[0] != _VERSION or _checksum(body) != token[_BODY.size :]:
+    place, check = token[:PLACE_BYTES], token[PLACE_BYTES:]
+    if len(token) != CURSOR_BYTES or token[0] != CURSOR_VERSION or checksum(place) != check:
         raise CursorInvalidError("This is not a cursor of this service: send back the bytes of an event or a response.")
-    _, log_id, position, tag = _BODY.unpack(body)
-    return Cursor(UUID(bytes=log_id), position, tag)
-
-
-def _checksum(body: bytes) -> bytes:
-    """Catch accidents, not forgers: what a stream may see is checked by its caller's scope."""
-    return _CHECK.pack(zlib.crc32(body))
+    return Cursor(*read_place(token))

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable
 
-from payments_service.event_log.cursor import CURSOR_BYTES
 from payments_service.event_log.response_bytes import FramedEvent
+from payments_service.storage.log_frames import body_of, varint
 
 _ACK_ID_TAG = b"\x0a"
 _EVENT_TAG = b"\x12"
 _ATTEMPT_TAG = b"\x18"
 _DELIVERY_TAG = b"\x0a"
 _DELIVERIES_TAG = b"\x12"
-_CURSOR_FIELD = CURSOR_BYTES + 2
 
 
 def delivery_bytes(ack_id: bytes, event: FramedEvent, attempt: int) -> bytes:
@@ -28,18 +27,5 @@ def deliveries_response(deliveries: Iterable[bytes]) -> bytes:
 
 
 def event_body(event: FramedEvent) -> bytes:
-    """Give an event's bytes as the log has them: without the frame's tag and length, and without the cursor."""
-    start = 2
-    while event.frame[start - 1] & 0x80:
-        start += 1
-    return event.frame[start:-_CURSOR_FIELD]
-
-
-def varint(number: int) -> bytes:
-    """Write a number, seven bits a byte."""
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    """Give an event's bytes as they were before it had a place in the log."""
+    return body_of(event.frame)

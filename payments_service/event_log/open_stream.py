@@ -25,11 +25,13 @@ from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import (
 from payments_service.errors import DrainingError, HoleError, SlowConsumerError
 from payments_service.event_log.cursor import decode_cursor, encode_cursor
 from payments_service.event_log.event_batch import EventBatch
-from payments_service.event_log.response_bytes import FramedEvent, batch_response
+from payments_service.event_log.event_page import EventPage
+from payments_service.event_log.response_bytes import batch_response
 from payments_service.event_log.start_position import Start, encode_for_metadata, verify_cursor
 from payments_service.event_log.stream_filter import stream_filter
 from payments_service.event_log.stream_options import StreamOptions
 from payments_service.event_log.stream_surroundings import Surroundings
+from payments_service.observability.log_metrics import note_streamed
 from payments_service.scope import Caller
 
 
@@ -62,7 +64,8 @@ class OpenStream:
         self._scope = current_caller().scope
         self._matches = stream_filter(options.filter, self._scope)
         self._sent = self._examined = _Place(start.cursor.position, encode_cursor(start.cursor))
-        self._page: Sequence[FramedEvent] = ()
+        self._page: EventPage | None = None
+        self._runs: Sequence[range] = ()
         self._next = 0
         self._batch = EventBatch(options.batch_size)
         self._batch_time = self._sent_time = _now()
@@ -93,19 +96,18 @@ class OpenStream:
         self._heed_caller()
         if self._surroundings.drained or _now() >= self._end_time:
             return self._send_batch_or(self._say_draining)
-        if self._next == len(self._page):
+        if self._page is None:
             if turn := self._turn():
                 return self._send_batch_or(turn)
             await self._turn_page()
             self._heed_caller()
-        self._examine()
-        if self._batch.events and self._is_batch_due():
-            return self._send_batch()
-        if _now() >= self._heartbeat_time():
-            return self._say_heartbeat()
-        if not self._page:
+        is_at_head = self._page is None
+        if self._page is not None:
+            self._examine(self._page)
+        response = self._due()
+        if response is None and is_at_head:
             await self._wait(grown)
-        return None
+        return response
 
     def _turn(self) -> Callable[[], bytes] | None:
         """Name the turn that the stream has taken between two pages."""
@@ -115,20 +117,21 @@ class OpenStream:
 
     async def _turn_page(self) -> None:
         self._seen_head = self._tailer.head
-        self._page, self._next = await self._tailer.events_after(self._examined.position), 0
-        if self._page and self._page[0].position == self._examined.position + 1:
-            return
-        if self._page or self._examined.position < self._tailer.head:
-            found, expected = [event.position for event in self._page[:1]], self._examined.position + 1
+        expected = self._examined.position + 1
+        page = await self._tailer.page_after(self._examined.position)
+        if page is not None and page.first <= expected:
+            self._page, self._next = page, expected - page.first
+            self._choose()
+        elif page is not None or expected <= self._tailer.head:
             self._tailer.hint()
             await self._verify_again()
-            if found:
-                raise HoleError(f"In the log stands {found[0]} where {expected} should.")
+            if page is not None:
+                raise HoleError(f"In the log stands {page.first} where {expected} should.")
 
     async def _verify_again(self) -> None:
         """Go back to what was sent and ask the log whether it still goes on from there: it was restored, or trimmed."""
         self._lineage = self._tailer.lineage
-        self._examined, self._page, self._next = self._sent, (), 0
+        self._examined, self._page = self._sent, None
         self._batch = EventBatch(self._options.batch_size)
         limits = self._surroundings.limits
         await verify_cursor(self._surroundings.database, decode_cursor(self._sent.cursor), limits.ahead)
@@ -139,16 +142,27 @@ class OpenStream:
         if scope != self._scope:
             self._scope, self._matches = scope, stream_filter(self._options.filter, scope)
             self._batch.keep_only(self._matches)
+            self._choose()
 
-    def _examine(self) -> None:
-        had = len(self._batch.events)
-        start = self._next
-        self._next = self._batch.take(self._page, start, self._matches)
+    def _choose(self) -> None:
+        """Find what the stream carries of what is left of its page."""
+        if self._page is not None:
+            self._runs = self._matches.runs(self._page, range(self._next, len(self._page)))
+
+    def _examine(self, page: EventPage) -> None:
+        had = self._batch.count
+        start, self._next = self._next, self._batch.take(page, self._runs, self._next)
         if self._next > start:
-            last = self._page[self._next - 1]
-            self._examined = _Place(last.position, last.cursor)
+            self._examined = _Place(page.first + self._next - 1, page.cursor(self._next - 1))
+        if self._next == len(page):
+            self._page = None
         if not had:
             self._batch_time = _now()
+
+    def _due(self) -> bytes | None:
+        if self._batch.count and self._is_batch_due():
+            return self._send_batch()
+        return self._say_heartbeat() if _now() >= self._heartbeat_time() else None
 
     def _is_batch_due(self) -> bool:
         waited_for = min(self._batch_time + self._options.batch_delay, self._heartbeat_time())
@@ -159,12 +173,13 @@ class OpenStream:
 
     def _send_batch_or(self, signal: Callable[[], bytes]) -> bytes:
         """Send the batch that waits before any signal: the signal's cursor has passed it."""
-        return self._send_batch() if self._batch.events else signal()
+        return self._send_batch() if self._batch.count else signal()
 
     def _send_batch(self) -> bytes:
         self._sent = self._examined
         batch, self._batch = self._batch, EventBatch(self._options.batch_size)
-        return batch_response(batch.events, self._sent.cursor, self._lag())
+        note_streamed(batch.count)
+        return batch_response(batch.frames(), self._sent.cursor, self.lag)
 
     def _say_caught_up(self) -> bytes:
         self._is_caught_up = True
@@ -191,10 +206,12 @@ class OpenStream:
     def _signal(self, **signal: Message) -> bytes:
         """Serialize a response without events; its cursor has passed what did not match, too."""
         self._sent = self._examined
-        response = StreamFulfillmentsResponse(cursor=self._sent.cursor, lag=self._lag(), **signal)  # type: ignore[arg-type]  # each names its own field
+        response = StreamFulfillmentsResponse(cursor=self._sent.cursor, lag=self.lag, **signal)  # type: ignore[arg-type]  # each names its own field
         return response.SerializeToString()
 
-    def _lag(self) -> int:
+    @property
+    def lag(self) -> int:
+        """How many positions of the log it has yet to examine."""
         return max(self._tailer.head - self._examined.position, 0)
 
     def _require_pace(self, yielded: float) -> None:
@@ -210,7 +227,7 @@ class OpenStream:
     async def _wait(self, grown: asyncio.Event) -> None:
         """Sleep until the log grows, something is due, or the caller must be looked at again."""
         due = min(self._heartbeat_time(), self._end_time, _now() + self._surroundings.limits.recheck)
-        if self._batch.events:
+        if self._batch.count:
             due = min(due, self._batch_time + self._options.batch_delay)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(due):

@@ -19,8 +19,9 @@ from payments_service.errors import (
     InvalidRequestError,
     StartRequiredError,
 )
-from payments_service.event_log.cursor import NO_TAG, Cursor, cursor_at, decode_cursor, encode_cursor, event_tag
+from payments_service.event_log.cursor import Cursor, cursor_at, decode_cursor, encode_cursor
 from payments_service.storage.database import Connection, Database
+from payments_service.storage.log_frames import NO_TAG, event_tag
 from payments_service.storage.log_rows import (
     LogHead,
     first_position_since,

@@ -4,9 +4,11 @@ Pure; it is built when a stream opens, and again when what its caller may see ha
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent, FulfillmentFilter
 from payments_service.errors import CallerNotAllowedError, FieldViolation, InvalidRequestError
+from payments_service.event_log.event_page import EventPage, Kind
 from payments_service.event_log.response_bytes import FramedEvent
 from payments_service.scope import Scope
 
@@ -14,8 +16,52 @@ Matches = Callable[[FramedEvent], bool]
 UNCLAIMED = int(FulfillmentEvent.TYPE_UNCLAIMED)
 
 
-def stream_filter(requested: FulfillmentFilter, scope: Scope) -> Matches:
-    """Make the predicate; raises InvalidRequestError, and CallerNotAllowedError for more than the scope holds.
+@dataclass(frozen=True, slots=True)
+class StreamFilter:
+    """Looks at one event, or at a page of them; None is everything."""
+
+    types: frozenset[int] | None
+    organizations: frozenset[str] | None
+    purchase_types: frozenset[str] | None
+    orders: frozenset[str] | None
+    any_purchase: bool
+
+    def __call__(self, event: FramedEvent) -> bool:
+        """Say whether the stream carries an event."""
+        return self._takes((event.type, event.organization_id, event.purchase_type)) and (
+            self.orders is None or event.ordering_key in self.orders
+        )
+
+    def runs(self, page: EventPage, within: range) -> list[range]:
+        """Give the indexes of a page's events that the stream carries, as runs without gaps."""
+        kinds, orders = page.different_kinds, self.orders
+        taken = {kind for kind in kinds if self._takes(kind)}
+        if orders is None and len(taken) == len(kinds):
+            return [within]
+        runs: list[range] = []
+        for index in within if taken else ():
+            if page.kinds[index] not in taken or (orders is not None and page.ordering_keys[index] not in orders):
+                continue
+            if runs and runs[-1].stop == index:
+                runs[-1] = range(runs[-1].start, index + 1)
+            else:
+                runs.append(range(index, index + 1))
+        return runs
+
+    def _takes(self, kind: Kind) -> bool:
+        event_type, organization, purchase_type = kind
+        unclaimed = event_type == UNCLAIMED
+        return (
+            (not unclaimed if self.types is None else event_type in self.types)
+            and (self.organizations is None or organization in self.organizations)
+            and (
+                self.purchase_types is None or purchase_type in self.purchase_types or (unclaimed and self.any_purchase)
+            )
+        )
+
+
+def stream_filter(requested: FulfillmentFilter, scope: Scope) -> StreamFilter:
+    """Make the filter; raises InvalidRequestError, and CallerNotAllowedError for more than the scope holds.
 
     An UNCLAIMED event belongs to no organization and is no purchase: seeing it takes all organizations, and the
     scope's purchase types say nothing about it.
@@ -24,22 +70,13 @@ def stream_filter(requested: FulfillmentFilter, scope: Scope) -> Matches:
     if violations:
         raise InvalidRequestError(violations)
     _refuse_foreign(requested, scope)
-    types = frozenset(requested.types) or None
-    organizations = _within(requested.organization_ids, scope.organizations)
-    purchase_types = _within(requested.purchase_types, scope.purchase_types)
-    orders = frozenset(requested.order_ids) or None
-    any_purchase = not requested.purchase_types
-
-    def matches(event: FramedEvent) -> bool:
-        unclaimed = event.type == UNCLAIMED
-        return (
-            (not unclaimed if types is None else event.type in types)
-            and (organizations is None or event.organization_id in organizations)
-            and (purchase_types is None or event.purchase_type in purchase_types or (unclaimed and any_purchase))
-            and (orders is None or event.ordering_key in orders)
-        )
-
-    return matches
+    return StreamFilter(
+        types=frozenset(requested.types) or None,
+        organizations=_within(requested.organization_ids, scope.organizations),
+        purchase_types=_within(requested.purchase_types, scope.purchase_types),
+        orders=frozenset(requested.order_ids) or None,
+        any_purchase=not requested.purchase_types,
+    )
 
 
 def filter_violations(requested: FulfillmentFilter) -> Iterator[FieldViolation]:

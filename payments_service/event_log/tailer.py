@@ -13,18 +13,16 @@ import structlog
 
 from payments_service.errors import HoleError
 from payments_service.event_log.catch_up_pages import CatchUpPages
+from payments_service.event_log.cursor import cursor_at, decode_cursor
+from payments_service.event_log.event_page import EventPage, page_of
 from payments_service.event_log.log_ring import LogRing
 from payments_service.event_log.poked_loop import PokedLoop
-from payments_service.event_log.response_bytes import FramedEvent, frame_entries
-from payments_service.storage.database import Connection, Database
-from payments_service.storage.log_rows import (
-    LogEntry,
-    LogHead,
-    read_event_id,
-    read_head,
-    read_head_and_event_id,
-    read_page,
-)
+from payments_service.event_log.response_bytes import FramedEvent
+from payments_service.observability.log_metrics import note_discontinued
+from payments_service.storage.database import Database
+from payments_service.storage.log_frames import NO_TAG
+from payments_service.storage.log_page_rows import LogNews, read_news, read_page
+from payments_service.storage.log_rows import LogHead, read_event_id, read_head
 
 POLL_SECONDS = 0.5
 _log = structlog.get_logger(__name__)
@@ -53,7 +51,7 @@ class Tailer:
         self._ring = self._ring_at(0)
         self._pages = CatchUpPages(self._read, bounds.page_events, bounds.pages_bytes)
         self._log_id = UUID(int=0)
-        self._newest: str | None = None
+        self._newest = NO_TAG
         self._grown = asyncio.Event()
         self._loop = PokedLoop("event_log.tailer", self._step, POLL_SECONDS)
         self.lineage = 0
@@ -73,7 +71,8 @@ class Tailer:
         """Stand at the head of the log; what is older is read from the database."""
         async with self._database.reading() as reading:
             head = await read_head(reading)
-            self._newest = await read_event_id(reading, head.position)
+            event_id = await read_event_id(reading, head.position)
+        self._newest = cursor_at(head.log_id, head.position, event_id).tag
         self._log_id = head.log_id
         self._ring = self._ring_at(head.position)
         self._pages.forget()
@@ -94,13 +93,21 @@ class Tailer:
         """Say whether everything after a position is in memory."""
         return self._ring.reaches(position)
 
-    async def events_after(self, position: int) -> Sequence[FramedEvent]:
-        """Give the next events, at most a page, empty at the head; they begin later only where the log was trimmed."""
+    async def page_after(self, position: int) -> EventPage | None:
+        """Give a page in which stands what follows a position, None at the head.
+
+        It begins after the next position only where the log was trimmed.
+        """
         if position >= self.head:
-            return ()
+            return None
         if self._ring.reaches(position):
             return self._ring.after(position, self._bounds.page_events)
         return await self._pages.after(position, self._ring.floor)
+
+    async def events_after(self, position: int) -> Sequence[FramedEvent]:
+        """Give the next events one by one, at most a page; none at the head."""
+        page = await self.page_after(position)
+        return page.events_after(position) if page is not None else ()
 
     def growth(self) -> asyncio.Event:
         """Give the event that is set when the head next moves; take it before looking at the head."""
@@ -115,51 +122,41 @@ class Tailer:
         full = True
         while full:
             async with self._database.reading() as reading:
-                page = await self._read_new(reading)
-            if page is None:
+                news = await read_news(reading, self.head, self._bounds.page_events)
+            if not self._goes_on(news):
                 await self._start_over()
                 return
-            full = len(page) == self._bounds.page_events
-            self._take(page)
+            full = len(news.page.positions) == self._bounds.page_events
+            self._take(page_of(news.page))
 
-    async def _read_new(self, reading: Connection) -> list[LogEntry] | None:
-        """Read what follows; None where what was read last no longer stands where it stood."""
-        log, standing = await read_head_and_event_id(reading, self.head)
+    def _goes_on(self, news: LogNews) -> bool:
+        """Say whether what was read last still stands where it stood."""
+        log = news.head
         same = log.log_id == self._log_id and log.position >= self.head >= log.trimmed_through
-        trimmed_away = standing is None and self.head == log.trimmed_through
-        if not same or not (standing == self._newest or trimmed_away):
-            return None
-        return await read_page(reading, self.head, self._bounds.page_events) if log.position > self.head else []
+        trimmed_away = news.event_id is None and self.head == log.trimmed_through
+        return same and (trimmed_away or cursor_at(log.log_id, self.head, news.event_id).tag == self._newest)
 
     async def _start_over(self) -> None:
         """Stand at the head anew: the database was restored or failed over, or retention overtook us."""
         before = self.head
         head = await self.open()
         self.lineage += 1
+        note_discontinued()
         _log.error("event_log.discontinued", read_through=before, head=head.position, log_id=str(head.log_id))
         self.wake()
 
-    def _take(self, page: list[LogEntry]) -> None:
-        if not page:
+    def _take(self, page: EventPage | None) -> None:
+        if page is None:
             return
-        _require_contiguous(self.head, page)
-        self._ring.append(frame_entries(self._log_id, page))
-        self._newest = page[-1].event_id
+        if page.first != self.head + 1:
+            raise HoleError(f"After {self.head} the log goes on with {page.first}.")
+        self._ring.append(page)
+        self._newest = decode_cursor(page.cursor(len(page) - 1)).tag
         self.wake()
 
     def _ring_at(self, head: int) -> LogRing:
         return LogRing(head, self._bounds.ring_events, self._bounds.ring_bytes)
 
-    async def _read(self, position: int, limit: int) -> list[FramedEvent]:
+    async def _read(self, position: int, limit: int) -> EventPage | None:
         async with self._database.reading() as reading:
-            page = await read_page(reading, position, limit)
-        if page:
-            _require_contiguous(page[0].position - 1, page)
-        return frame_entries(self._log_id, page)
-
-
-def _require_contiguous(before: int, page: list[LogEntry]) -> None:
-    if page[0].position != before + 1 or page[-1].position - before != len(page):
-        raise HoleError(
-            f"The log has a hole between {before} and {page[-1].position}: {len(page)} entries stand there."
-        )
+            return page_of(await read_page(reading, position, limit))

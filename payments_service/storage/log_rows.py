@@ -5,37 +5,33 @@ Why an outbox and not a serial column: reading by a sequence skips rows that com
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, bindparam, delete, func, insert, select, update
+from sqlalchemy import Integer, RowMapping, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.storage.column_types import database_now
 from payments_service.storage.dialects import insert_ignoring
+from payments_service.storage.log_frames import cursor_bytes, event_tag, frame_event
 from payments_service.storage.tables import event_log, event_log_head, event_outbox
 
 SEQUENCE_BATCH = 250
 """Events a transaction: on SQLite, whose one writer this takes, some 8 ms."""
 LOG_CHANNEL = "payments_event_log"
 """Where PostgreSQL tells that the log has grown; only a sequencer notifies, for those commits take turns."""
-_LOG_COLUMNS = (
-    event_log.c.position,
-    event_log.c.event_id,
-    event_log.c.organization_id,
-    event_log.c.purchase_type,
-    event_log.c.type,
-    event_log.c.ordering_key,
-    event_log.c.body,
-)
-_HEAD_COLUMNS = (event_log_head.c.log_id, event_log_head.c.position, event_log_head.c.trimmed_through)
+HEAD_COLUMNS = (event_log_head.c.log_id, event_log_head.c.position, event_log_head.c.trimmed_through)
 _SEQUENCE = select(func.sequence_events(bindparam("most", type_=Integer)))
-_PAGE = (
-    select(*_LOG_COLUMNS)
-    .where(event_log.c.position > bindparam("after"))
-    .order_by(event_log.c.position)
-    .limit(bindparam("most"))
+_STAGE = insert(event_outbox)
+_OLDEST = select(event_outbox.c.id).order_by(event_outbox.c.id).limit(SEQUENCE_BATCH).scalar_subquery()
+_TAKE = delete(event_outbox).where(event_outbox.c.id.in_(_OLDEST)).returning(event_outbox)
+_HEAD_AND_TIMES = select(
+    *HEAD_COLUMNS,
+    database_now(),
+    select(event_log.c.sequence_time).where(event_log.c.position == event_log_head.c.position).scalar_subquery(),
 )
+_LOG = insert(event_log)
+_MOVE_HEAD = update(event_log_head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,7 @@ async def append_events(tx: AsyncConnection, events: list[OutboxEvent]) -> None:
     """Stage events in the transaction of their transition; call it after the order's row is locked."""
     if events:
         rows = [{name: getattr(event, name) for name in _OUTBOX_COLUMNS} for event in events]
-        await tx.execute(insert(event_outbox), rows)
+        await tx.execute(_STAGE, rows)
 
 
 async def sequence_events(writing: AsyncConnection) -> int:
@@ -100,22 +96,20 @@ async def sequence_events(writing: AsyncConnection) -> int:
 
 
 async def _sequence_here(tx: AsyncConnection) -> int:
-    head = (await tx.execute(select(event_log_head.c.position))).scalar_one()
-    oldest = select(event_outbox.c.id).order_by(event_outbox.c.id).limit(SEQUENCE_BATCH)
-    taken = delete(event_outbox).where(event_outbox.c.id.in_(oldest.scalar_subquery())).returning(event_outbox)
-    rows = sorted((await tx.execute(taken)).mappings(), key=lambda row: row["id"])
+    rows = sorted((await tx.execute(_TAKE)).mappings(), key=lambda row: row["id"])
     if not rows:
         return 0
-    time = await _log_time(tx, head)
-    await tx.execute(
-        insert(event_log),
-        [
-            {**{name: row[name] for name in row if name != "id"}, "position": position, "sequence_time": time}
-            for position, row in enumerate(rows, head + 1)
-        ],
-    )
-    await tx.execute(update(event_log_head).values(position=head + len(rows)))
+    log, time = await _head_and_time(tx)
+    placed = list(enumerate(rows, log.position + 1))
+    await tx.execute(_LOG, [_logged(row, log.log_id, position, time) for position, row in placed])
+    await tx.execute(_MOVE_HEAD, {"position": log.position + len(rows)})
     return len(rows)
+
+
+def _logged(row: RowMapping, log_id: UUID, position: int, time: datetime) -> dict[str, Any]:
+    kept = {name: value for name, value in row.items() if name not in ("id", "body")}
+    frame = frame_event(row["body"], cursor_bytes(log_id, position, event_tag(row["event_id"])))
+    return {**kept, "frame": frame, "position": position, "sequence_time": time}
 
 
 async def has_staged_events(reading: AsyncConnection) -> bool:
@@ -123,15 +117,9 @@ async def has_staged_events(reading: AsyncConnection) -> bool:
     return (await reading.execute(select(event_outbox.c.id).limit(1))).first() is not None
 
 
-async def read_page(reading: AsyncConnection, after: int, limit: int) -> list[LogEntry]:
-    """Read the entries strictly after a position, in order."""
-    result = await reading.execute(_PAGE, {"after": after, "most": limit})
-    return [LogEntry(*row) for row in result.all()]
-
-
 async def read_head(reading: AsyncConnection) -> LogHead:
     """Read where the log stands."""
-    log_id, position, trimmed = (await reading.execute(select(*_HEAD_COLUMNS))).one()
+    log_id, position, trimmed = (await reading.execute(select(*HEAD_COLUMNS))).one()
     return LogHead(UUID(hex=log_id), position, trimmed)
 
 
@@ -144,7 +132,7 @@ async def read_event_id(reading: AsyncConnection, position: int) -> str | None:
 async def read_head_and_event_id(reading: AsyncConnection, position: int) -> tuple[LogHead, str | None]:
     """Read where the log stands and which event stands at a position, in one statement: one snapshot."""
     event_id = select(event_log.c.event_id).where(event_log.c.position == position).scalar_subquery()
-    log_id, head, trimmed, found = (await reading.execute(select(*_HEAD_COLUMNS, event_id))).one()
+    log_id, head, trimmed, found = (await reading.execute(select(*HEAD_COLUMNS, event_id))).one()
     return LogHead(UUID(hex=log_id), head, trimmed), found
 
 
@@ -156,10 +144,12 @@ async def first_position_since(reading: AsyncConnection, time: datetime) -> int 
     return position
 
 
-async def _log_time(tx: AsyncConnection, head: int) -> datetime:
-    """Give the database's time, but never one before the last entry's: by position, the log's time does not go back."""
-    last = select(event_log.c.sequence_time).where(event_log.c.position == head).scalar_subquery()
+async def _head_and_time(tx: AsyncConnection) -> tuple[LogHead, datetime]:
+    """Give where the log stands and the database's time, but never one before the last entry's.
+
+    By position, the log's time does not go back.
+    """
     now: datetime
     newest: datetime | None
-    now, newest = (await tx.execute(select(database_now(), last))).one()
-    return max(now, newest) if newest else now
+    log_id, position, trimmed, now, newest = (await tx.execute(_HEAD_AND_TIMES)).one()
+    return LogHead(UUID(hex=log_id), position, trimmed), max(now, newest) if newest else now

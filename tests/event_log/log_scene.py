@@ -24,7 +24,8 @@ from payments_service.event_log.sequencer import Sequencer
 from payments_service.event_log.stream_surroundings import StreamLimits
 from payments_service.event_log.tailer import DEFAULT_BOUNDS, Tailer, TailerBounds
 from payments_service.scope import EVERYTHING, Caller, Scope
-from payments_service.storage.database import Database, open_database
+from payments_service.storage.database import Connection, Database, open_database
+from payments_service.storage.log_page_rows import read_page
 from payments_service.storage.log_rows import OutboxEvent, append_events
 from payments_service.storage.schema import migrate
 
@@ -142,6 +143,12 @@ class StreamReader:
     def cursor(self) -> bytes:
         """Where to resume."""
         return self.responses[-1].cursor
+
+
+async def read_log(reading: Connection, after: int = 0) -> list[FulfillmentEvent]:
+    """Read all that the log holds after a position."""
+    page = await read_page(reading, after, 1_000_000)
+    return list(StreamFulfillmentsResponse.FromString(page.frames).events)
 
 
 def ids(events: Sequence[FulfillmentEvent]) -> list[str]:

@@ -16,12 +16,12 @@ from sqlalchemy import select
 from payments_service.event_log.sequencer import Sequencer
 from payments_service.scope import EVERYTHING
 from payments_service.storage.database import Database, open_database
-from payments_service.storage.log_rows import append_events, read_page
+from payments_service.storage.log_rows import append_events
 from payments_service.storage.order_rows import find_order, insert_order
 from payments_service.storage.tables import event_log, event_outbox
 
 from .log_child import ORDERS, move
-from .log_scene import staged
+from .log_scene import ids, read_log, staged
 
 PATIENCE = 20.0
 KILLS = 6
@@ -166,7 +166,7 @@ async def test_an_event_that_commits_late_is_read_all_the_same_which_a_reader_by
     by_id += await read_by_id(by_id[-1][0])
     await sequencer.drain()
     async with database.reading() as reading:
-        log = [entry.event_id for entry in await read_page(reading, 0, 100)]
+        log = ids(await read_log(reading))
 
     assert [event_id for _, event_id in by_id] == ["fev_00000002"]
     assert log == ["fev_00000002", "fev_00000001"]

@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent, FulfillmentFilter
+from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import StreamFulfillmentsResponse
 from payments_service.event_log.cursor import decode_cursor
 from payments_service.event_log.tailer import TailerBounds
-from payments_service.storage.log_rows import OutboxEvent, read_page
+from payments_service.storage.log_page_rows import read_page
+from payments_service.storage.log_rows import OutboxEvent
 
 from .log_scene import (
     EARLIEST,
@@ -136,11 +138,12 @@ async def tell(story: Story, place: LogPlace) -> None:
 
 async def compare(scene: Scene, requested: FulfillmentFilter, received: list[FulfillmentEvent]) -> None:
     async with scene.database.reading() as reading:
-        log = await read_page(reading, 0, 10_000)
+        page = await read_page(reading, 0, 10_000)
+    log = StreamFulfillmentsResponse.FromString(page.frames).events
     wanted = [
-        entry.event_id
-        for entry in log
-        if is_wanted(FulfillmentEvent.FromString(entry.body), entry.purchase_type, requested)
+        event.event_id
+        for event, purchase_type in zip(log, page.purchase_types, strict=True)
+        if is_wanted(event, purchase_type, requested)
     ]
     assert [event.event_id for event in received] == wanted
     versions: dict[str, int] = {}

@@ -151,7 +151,8 @@ async def test_a_filtered_stream_leaves_the_loop_to_others_while_it_catches_up(s
     await reader.until("caught_up")
     task.cancel()
 
-    assert turns >= 3_000 // 512
+    # A page of the ring is made of what was read at once, so it may hold nearly twice as many as are asked for.
+    assert turns >= 3_000 // (2 * 512)
 
 
 async def test_a_filter_for_another_organization_is_refused_before_the_first_response(scene: Scene) -> None:

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from event_log.log_scene import read_log
 from sqlalchemy import insert, update
 
 from payments_service.actors.event_work import EventWork
@@ -28,7 +29,7 @@ from payments_service.scope import EVERYTHING
 from payments_service.storage.database import Database, open_database
 from payments_service.storage.fulfillment_rows import FulfillmentRow, list_fulfillments
 from payments_service.storage.inbox_rows import InboxRow, find_event
-from payments_service.storage.log_rows import read_page, sequence_events
+from payments_service.storage.log_rows import sequence_events
 from payments_service.storage.order_rows import OrderRow, find_order, insert_order
 from payments_service.storage.schema import migrate
 from payments_service.storage.tables import fulfillments, stripe_events
@@ -173,7 +174,7 @@ class Stages:
         async with self.database.transaction() as tx:
             await sequence_events(tx)
         async with self.database.reading() as reading:
-            return [FulfillmentEvent.FromString(entry.body) for entry in await read_page(reading, 0, 10_000)]
+            return await read_log(reading)
 
 
 @asynccontextmanager

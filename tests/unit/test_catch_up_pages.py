@@ -6,13 +6,15 @@ import pytest
 
 from payments_service.errors import StorageUnavailableError
 from payments_service.event_log.catch_up_pages import CatchUpPages
-from payments_service.event_log.response_bytes import FramedEvent
+from payments_service.event_log.event_page import EventPage
 
 PAGE = 10
 
 
-def event(position: int) -> FramedEvent:
-    return FramedEvent(position, "org_1", "course", 2, "ord_1", bytes(100))
+def page_of(first: int, count: int) -> EventPage | None:
+    if count < 1:
+        return None
+    return EventPage(first, bytes(100 * count), [100] * count, [(2, "org_1", "course")] * count, ["ord_1"] * count)
 
 
 class Log:
@@ -26,26 +28,26 @@ class Log:
         self.gate.set()
         self.is_away = False
 
-    async def read(self, position: int, limit: int) -> list[FramedEvent]:
+    async def read(self, position: int, limit: int) -> EventPage | None:
         """Look first, answer when the gate opens: what comes meanwhile is not in the answer."""
         self.reads.append(position)
         first = max(position, self.trimmed_through) + 1
-        page = [event(number) for number in range(first, min(first + limit - 1, self.length) + 1)]
+        page = page_of(first, min(limit, self.length - first + 1))
         await self.gate.wait()
         if self.is_away:
             raise StorageUnavailableError("away")
         return page
 
 
-def positions(page: list[FramedEvent]) -> list[int]:
-    return [entry.position for entry in page]
+def positions(page: EventPage | None) -> list[int]:
+    return list(range(page.first, page.last + 1)) if page else []
 
 
-async def test_a_page_gives_what_follows_a_position_up_to_its_end() -> None:
+async def test_a_position_is_followed_by_what_stands_in_its_page() -> None:
     pages = CatchUpPages(Log(25).read, PAGE, 1_000_000)
 
     assert positions(await pages.after(0, 0)) == list(range(1, 11))
-    assert positions(await pages.after(13, 0)) == list(range(14, 21))
+    assert positions(await pages.after(13, 0)) == list(range(11, 21))
     assert positions(await pages.after(20, 0)) == [21, 22, 23, 24, 25]
     assert positions(await pages.after(25, 0)) == []
 
@@ -77,7 +79,7 @@ async def test_the_last_page_is_read_again_when_the_log_has_grown() -> None:
     await pages.after(0, 0)
     log.length = 8
 
-    assert positions(await pages.after(5, 0)) == [6, 7, 8]
+    assert positions(await pages.after(5, 0)) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 async def test_a_read_that_looked_before_a_position_was_there_is_not_believed() -> None:
@@ -94,7 +96,7 @@ async def test_a_read_that_looked_before_a_position_was_there_is_not_believed() 
     log.gate.set()
 
     assert positions(await early) == [1, 2, 3, 4, 5]
-    assert positions(await late) == [7, 8]
+    assert positions(await late) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 async def test_one_reader_that_goes_away_leaves_the_read_to_the_others() -> None:
@@ -106,7 +108,7 @@ async def test_one_reader_that_goes_away_leaves_the_read_to_the_others() -> None
     leaving.cancel()
     log.gate.set()
 
-    assert len(await staying) == PAGE
+    assert len(positions(await staying)) == PAGE
     assert log.reads == [0]
     with pytest.raises(asyncio.CancelledError):
         await leaving
@@ -126,7 +128,7 @@ async def test_a_read_that_fails_fails_for_all_who_wait_and_is_tried_again_by_th
 
     assert [type(result) for result in results] == [StorageUnavailableError] * 3
     assert log.reads == [0]
-    assert len(await pages.after(0, 0)) == PAGE
+    assert len(positions(await pages.after(0, 0))) == PAGE
 
 
 async def test_a_read_ahead_that_fails_is_nobodys_failure() -> None:
@@ -138,7 +140,7 @@ async def test_a_read_ahead_that_fails_is_nobodys_failure() -> None:
     await pages.close()
     log.is_away = False
 
-    assert len(await pages.after(10, 0)) == PAGE
+    assert len(positions(await pages.after(10, 0))) == PAGE
     assert log.reads == [0, 10, 10]
 
 

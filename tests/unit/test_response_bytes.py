@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent, UnclaimedStripeEvent
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import StreamFulfillmentsResponse
 from payments_service.contract.pb.payments.v1.order_pb2 import Fulfillment, Order, Refund
-from payments_service.event_log.cursor import CURSOR_BYTES, cursor_at, encode_cursor, event_cursors
+from payments_service.event_log.cursor import cursor_at, encode_cursor
 from payments_service.event_log.response_bytes import batch_response, frame_entries
+from payments_service.storage.log_frames import CURSOR_BYTES, body_of
 from payments_service.storage.log_rows import LogEntry
 
 LOG = UUID("0191a2b3-c4d5-7e6f-8a9b-0c1d2e3f4a5b")
@@ -51,6 +52,10 @@ def entries_of(events: list[FulfillmentEvent], first: int) -> list[LogEntry]:
     ]
 
 
+def frames_of(events: list[FulfillmentEvent], first: int) -> list[bytes]:
+    return [event.frame for event in frame_entries(LOG, entries_of(events, first))]
+
+
 def with_cursors(events: list[FulfillmentEvent], first: int) -> list[FulfillmentEvent]:
     """Give the same events as a service would send that parses, sets the field and serializes again."""
     copies = []
@@ -71,7 +76,7 @@ def with_cursors(events: list[FulfillmentEvent], first: int) -> list[Fulfillment
 def test_protobuf_reads_a_spliced_response_as_its_events_with_their_cursors(
     events: list[FulfillmentEvent], first: int, cursor: bytes, lag: int
 ) -> None:
-    spliced = batch_response(frame_entries(LOG, entries_of(events, first)), cursor, lag)
+    spliced = batch_response(frames_of(events, first), cursor, lag)
 
     expected = StreamFulfillmentsResponse(events=with_cursors(events, first), cursor=cursor, lag=lag)
     assert StreamFulfillmentsResponse.FromString(spliced) == expected
@@ -81,15 +86,10 @@ def test_protobuf_reads_a_spliced_response_as_its_events_with_their_cursors(
 def test_a_spliced_response_is_byte_for_byte_protobufs_own(
     events: list[FulfillmentEvent], first: int, cursor: bytes, lag: int
 ) -> None:
-    spliced = batch_response(frame_entries(LOG, entries_of(events, first)), cursor, lag)
+    spliced = batch_response(frames_of(events, first), cursor, lag)
 
     whole = StreamFulfillmentsResponse(events=with_cursors(events, first), cursor=cursor, lag=lag)
     assert spliced == whole.SerializeToString(deterministic=True)
-
-
-@given(st.uuids(), st.integers(1, 2**63 - 1), st.uuids().map(str))
-def test_cursors_in_bulk_are_those_made_one_by_one(log_id: UUID, position: int, event_id: str) -> None:
-    assert event_cursors(log_id)(position, event_id) == encode_cursor(cursor_at(log_id, position, event_id))
 
 
 @given(plain_events)
@@ -98,3 +98,10 @@ def test_a_framed_event_knows_its_own_cursor(event: FulfillmentEvent) -> None:
 
     assert framed.cursor == encode_cursor(cursor_at(LOG, 7, event.event_id))
     assert len(framed.cursor) == CURSOR_BYTES
+
+
+@given(plain_events | events_with_later_fields)
+def test_a_frame_gives_its_body_back(event: FulfillmentEvent) -> None:
+    ((entry,), (framed,)) = entries_of([event], 7), frames_of([event], 7)
+
+    assert body_of(framed) == entry.body

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from event_log.log_scene import read_log
 
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
 from payments_service.contract.pb.payments.v1.order_pb2 import PAYMENT_STATE_EXPIRED
@@ -16,7 +17,7 @@ from payments_service.errors import (
 )
 from payments_service.orders.states import PaymentState
 from payments_service.scope import EVERYTHING, Scope
-from payments_service.storage.log_rows import read_page, sequence_events
+from payments_service.storage.log_rows import sequence_events
 
 from .checkout_shop import Shop, course_request
 
@@ -25,7 +26,7 @@ async def logged(shop: Shop) -> list[int]:
     async with shop.database.transaction() as tx:
         await sequence_events(tx)
     async with shop.database.reading() as reading:
-        return [entry.type for entry in await read_page(reading, 0, 100)]
+        return [event.type for event in await read_log(reading)]
 
 
 async def test_an_open_checkout_can_no_longer_be_paid(shop: Shop) -> None:
