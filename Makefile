@@ -83,6 +83,12 @@ lock: setup ## Choose the dependencies' versions anew
 		--no-emit-index-url --all-extras pyproject.toml --output-file requirements/locked.txt
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 		--no-emit-index-url requirements/client-oldest.in --output-file requirements/client-oldest.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --extra rabbitmq --extra redis --constraints requirements/locked.txt \
+		pyproject.toml --output-file requirements/image.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --constraints requirements/client-oldest.txt \
+		requirements/image-build.in --output-file requirements/image-build.txt
 
 .PHONY: check
 check: lint test ## All that CI checks
