@@ -226,7 +226,8 @@ class ConsumerLedger:
     def _take_event(self, shard: int, floor: ShardFloor, event: FramedEvent, now: float) -> None:
         lane = self._queue.lane(event.ordering_key, shard)
         is_behind = bool(lane.aside) or (lane.out is not None and lane.out.is_aside)
-        if is_behind or event.position <= floor.inherited:
+        may_be_out = floor.may_be_out(event.position, event.ordering_key)
+        if is_behind or may_be_out:
             self._put_behind(lane, floor, event, now)
             return
         lane.waiting.append(event)

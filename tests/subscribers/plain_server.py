@@ -16,7 +16,7 @@ from payments_service.rpc.callers import AnyCaller
 from payments_service.storage.database import open_database
 
 SERVICE, METHOD = "payments.v1.Payments", "ConsumeFulfillments"
-LIMITS = ConsumerLimits(lease=1.0, survey=0.2, impatient_survey=0.05, floors=0.1)
+LIMITS = ConsumerLimits(lease=1.0, hold=1.0, survey=0.2, impatient_survey=0.05, floors=0.1)
 
 
 async def serve(url: str) -> None:

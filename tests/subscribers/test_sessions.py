@@ -4,17 +4,18 @@ import asyncio
 import signal
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from integration.rpc.rpc_service import refusal
+from integration.rpc.rpc_service import open_service, refusal
 
 from payments_service.contract.pb.payments.v1 import fulfillment_stream_pb2 as pb
 
-from .conftest import LEASE
-from .group_scene import Group
+from .conftest import LEASE, LIMITS
+from .group_scene import Group, Member, ids
 
 WORKER = Path(__file__).with_name("plain_worker.py")
 
@@ -137,6 +138,51 @@ async def test_a_closed_member_finishes_its_acks_and_frees_its_shards_at_once(gr
         assert {delivery.attempt for delivery in two.got} == {1}
 
 
+async def test_a_closed_member_that_works_long_leaves_the_rest_to_others_at_once(group: Group) -> None:
+    await group.create()
+    async with group.join("a") as one:
+        await one.until(lambda: len(one.shards) == 32)
+        (last,) = await group.fill(orders=1)
+        (long,) = await one.deliveries(1)
+        await one.say(close={})
+        async with group.join("b") as two:
+            await two.until(lambda: len(two.shards) == 31)
+            assert (await group.standing()).members == 1
+            await one.say(ping={})
+            await one.ack(long)
+            await one.to_the_end()
+            assert long.ack_id in one.accepted
+            await two.until(lambda: len(two.shards) == 32)
+            (later,) = await group.fill(orders=1)
+            assert ids(await two.deliveries(1)) == [later]
+    assert last in one.ids
+
+
+async def test_a_closed_members_next_session_lets_its_last_one_finish(group: Group) -> None:
+    await group.fill(orders=1)
+    await group.create()
+    async with group.join("a") as one:
+        (long,) = await one.deliveries(1)
+        await one.say(close={})
+        await group.until(lambda: members(group), 0)
+        async with group.join("a") as two:
+            await two.until(lambda: len(two.shards) == 31)
+            await one.ack(long)
+            await one.confirmed(long)
+            await one.to_the_end()
+            await two.until(lambda: len(two.shards) == 32)
+            assert not two.got
+
+
+async def test_members_that_come_at_the_same_time_share_before_a_look_is_due(database_url: str, tmp_path: Path) -> None:
+    limits = replace(LIMITS, survey=60.0, impatient_survey=60.0)
+    async with open_service(tmp_path, database_url=database_url, limits=limits) as service:
+        group = Group(service)
+        await group.create(shard_count=6)
+        async with group.join("a") as one, group.join("b") as two, group.join("c") as three:
+            await asyncio.gather(*(holds(member, 2) for member in (one, two, three)))
+
+
 async def test_a_shard_moves_only_when_its_work_is_done(group: Group) -> None:
     await group.create()
     async with group.join("a") as one:
@@ -192,6 +238,10 @@ async def test_of_two_real_processes_one_is_killed_half_way_and_nothing_is_missi
     assert sum(counted.values()) - len(events) <= 100, "only what was out at the killed one came twice"
     assert min(len(done["a"]), len(done["b"])) > 100
     assert (await group.standing()).backlog == made.backlog == 0
+
+
+async def holds(member: Member, shards: int) -> None:
+    await member.until(lambda: len(member.shards) == shards)
 
 
 async def start_worker(group: Group, member_id: str) -> asyncio.subprocess.Process:
