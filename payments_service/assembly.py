@@ -30,6 +30,7 @@ from payments_service.settings import Settings, split_address
 from payments_service.storage.database import Database, open_database
 from payments_service.storage.database_clock import DatabaseClock
 from payments_service.storage.file_owner import free_leases, owning_file
+from payments_service.storage.first_contact import await_database
 from payments_service.storage.log_listener import LogListener
 from payments_service.storage.schema import migrate, require_present_schema
 from payments_service.stripe_gateway.client import StripeKey, open_gateway
@@ -154,6 +155,7 @@ class Assembly:
             await migrate(database)
             async with database.transaction() as tx:
                 await free_leases(tx)
+        await await_database(database, settings.database_wait)
         await require_present_schema(database)
         return database
 

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///.payments/payments.db"
     database_pool_size: int = Field(default=10, gt=0)
     """Connections of a process to PostgreSQL; a process with gRPC has one more, to listen."""
+    database_wait: float = Field(default=60.0, ge=0)
+    """Seconds for which a process that starts waits for a database that is away."""
     broker_url: str = "memory://"
     worker_processes: int = Field(default=1, gt=0, le=256)
     worker_threads: int = Field(default=8, gt=0, le=256)

@@ -74,6 +74,10 @@ class EventWork:
         except (StaleReadingError, StripeError) as error:
             _log.warning("event.not_applied", stripe_event_id=claimed.stripe_event_id, error=error.message)
             return await self._later(claimed, error.message)
+        except TimeoutError:
+            late = f"It was not applied within {APPLY_SECONDS:.0f} s."
+            _log.warning("event.not_applied", stripe_event_id=claimed.stripe_event_id, error=late)
+            return await self._later(claimed, late)
         except Exception as error:
             _log.exception("event.attempt_failed", stripe_event_id=claimed.stripe_event_id, attempt=claimed.attempts)
             return await self._later(claimed, f"{type(error).__name__}: {error}"[:MAX_ERROR])

@@ -22,7 +22,7 @@ OVERDUE_SECONDS = 0.5
 """How long a wake-up has, before the sweep takes its row."""
 ROUND_SECONDS = 0.25
 """How long a round waits for what it has begun: what comes meanwhile is seen in the next."""
-CALLER_SECONDS = 60.0
+CALLER_SECONDS = 20.0
 """How long whoever asked for a refund may repeat the call, before the sweep asks Stripe."""
 BATCH = 200
 TOGETHER = 8
