@@ -25,6 +25,7 @@ from payments_service.event_log.sequencer import TICK_SECONDS
 from payments_service.forwarding.delivery import open_delivery
 from payments_service.fulfillment.attempt import LOCAL_LEASE_SECONDS, PLUGIN_LEASE_SECONDS, FulfillmentAttempts, Share
 from payments_service.fulfillment.registry import FulfillerRegistry, load_registry
+from payments_service.observability.work_metrics import duty_label
 from payments_service.process_parts import Core
 from payments_service.retry_policy import EVENT_RETRIES, FULFILLMENT_RETRIES
 from payments_service.storage.fulfillment_rows import PurchaseTypes
@@ -42,7 +43,14 @@ async def open_worker(stack: AsyncExitStack, core: Core) -> DutyRoster:
     sweeps += [_sweep(core, "fulfillments", fulfillments)]
     sweeps += [_sweep(core, "plugin_fulfillments", plugins)] if plugins else []
     duties = [*sweeps, *_duties(core), *await _forwards(stack, core)]
-    return DutyRoster(core.database, duties, _holder(), random.random)
+    roster = DutyRoster(core.database, duties, _holder(), random.random)
+    core.gauges.watch(
+        "payments_duty_held",
+        "Whether this process is at a duty.",
+        lambda: {(duty_label(duty.name),): float(duty.name in roster.held) for duty in duties},
+        ["duty"],
+    )
+    return roster
 
 
 def _fulfillments(core: Core, registry: FulfillerRegistry) -> tuple[FulfillmentWork, FulfillmentWork | None]:

@@ -61,6 +61,11 @@ class ConsumerSurroundings:
         """Begin without a session."""
         self._quiet.set()
 
+    @property
+    def sessions(self) -> int:
+        """How many sessions are told of changes."""
+        return sum(map(len, self._wakes.values()))
+
     def enter(self, subscriber: str, wake: Callable[[], None]) -> None:
         """Let a session be told when its group has changed in this process."""
         self._wakes[subscriber].add(wake)

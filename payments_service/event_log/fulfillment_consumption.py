@@ -56,6 +56,11 @@ class FulfillmentConsumers:
         row = await self._find(opening.subscriber, current_caller())
         return self._session(row, opening, voice, _matches_of(row, current_caller)).responses()
 
+    @property
+    def sessions(self) -> int:
+        """How many are open in this process."""
+        return self._surroundings.sessions
+
     def tell(self, subscriber: str) -> None:
         """Let the members in this process notice that a subscriber was changed."""
         self._surroundings.tell(subscriber)

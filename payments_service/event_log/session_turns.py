@@ -17,6 +17,7 @@ from payments_service.event_log.delivery_bytes import delivery_bytes
 from payments_service.event_log.group_store import GroupStore
 from payments_service.event_log.response_bytes import FramedEvent
 from payments_service.event_log.stream_filter import Matches
+from payments_service.observability.log_metrics import note_consumed
 
 FLUSHED_AT = 100
 """So many answers, or deliveries, do not wait for more."""
@@ -142,6 +143,7 @@ class SessionTurns:
             )
             for out in turn.handed_out
         ]
+        note_consumed(len(handed_out))
         self.said.extend(deliveries(handed_out))
 
 

@@ -17,6 +17,7 @@ import structlog
 from payments_service.errors import FieldViolation, InvalidRequestError
 from payments_service.inbox.event_envelope import InvalidEventError, read_event
 from payments_service.inbox.waker import Waker
+from payments_service.observability.work_metrics import note_reconciled
 from payments_service.storage.database import Database
 from payments_service.storage.lease_rows import Fence, require_duty
 from payments_service.storage.receipt_rows import NewStripeEvent, store_receipts
@@ -137,6 +138,7 @@ class Reconciler:
         missing = [event for event in events if event.stripe_event_id not in known]
         if missing:
             await store_receipts(self._database, missing)
+        note_reconciled(len(page), len(missing))
         for event in missing:
             self._waker.wake_event(event.stripe_event_id)
         return len(missing)

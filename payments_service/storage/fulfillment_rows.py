@@ -134,6 +134,20 @@ async def claim_fulfillment(
     return await _one(tx, _claim(types), given)
 
 
+async def renew_claim(writing: AsyncConnection, fulfillment_id: str, claim_epoch: int, lease_seconds: float) -> bool:
+    """Hold on to a claim; False where another has it, or where it was settled."""
+    statement = (
+        update(fulfillments)
+        .where(
+            fulfillments.c.fulfillment_id == fulfillment_id,
+            fulfillments.c.claim_epoch == claim_epoch,
+            fulfillments.c.lease_expire_time.is_not(None),
+        )
+        .values(lease_expire_time=database_now_plus(lease_seconds))
+    )
+    return (await writing.execute(statement)).rowcount == 1
+
+
 async def lock_fulfillment(tx: AsyncConnection, fulfillment_id: str) -> FulfillmentRow | None:
     """Lock a fulfillment; its order is locked before."""
     return await _one(tx, _LOCK, {"wanted": fulfillment_id})

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from payments_service.storage.column_types import BigSerial, ForeignText, UtcTime
@@ -148,6 +149,13 @@ fulfillments = Table(
     Index(None, "charge_id"),
     Index(None, "source_id"),
     Index(None, "order_id", "create_time", "fulfillment_id"),
+    Index(
+        "ix_fulfillments_unfinished",
+        "state",
+        "create_time",
+        postgresql_where=text("state IN (1, 2, 4)"),
+        sqlite_where=text("state IN (1, 2, 4)"),
+    ),
 )
 
 entitlements = Table(

@@ -20,7 +20,7 @@ from broker_servers.broker_process import free_port
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONTRACT = ROOT / "tests" / "contract" / "owner"
 RECORDER = Path(__file__).parent / "checker" / "recorder.py"
-PATIENCE = 60.0
+PATIENCE = 120.0
 SECRET = "whsec_faults"
 
 
@@ -176,6 +176,12 @@ class Installation:
             yield
         finally:
             await self.sandbox("DELETE", "faults")
+
+    def tracebacks(self) -> list[str]:
+        """Give what our processes have logged as errors of their own: no fault from outside is one."""
+        logged = (line for file in sorted(self.folder.glob("*.log")) for line in file.read_text().splitlines())
+        whole = (line for line in logged if line.startswith("{") and line.endswith("}"))
+        return [told["exception"] for told in map(json.loads, whole) if "exception" in told]
 
     def told(self) -> str:
         """Give what the subscriber has written down so far."""

@@ -130,7 +130,7 @@ async def test_the_sandbox_runs_alone(payments: CommandLine) -> None:
         ("serve", {}, "PAYMENTS_STRIPE_API_KEY is empty"),
         ("worker", KEY, "PAYMENTS_DATABASE_URL is a SQLite file"),
         ("bridge", KEY | POSTGRES, "PAYMENTS_STRIPE_WEBHOOK_SECRETS is empty"),
-        ("serve", KEY | POSTGRES | REDIS, "user:***@127.0.0.1:1/db cannot be reached"),
+        ("serve", KEY | POSTGRES | REDIS | {"database_wait": "0"}, "user:***@127.0.0.1:1/db cannot be reached"),
         ("serve", KEY | POSTGRES | REDIS | {"tls_cert": "none.pem"}, "PAYMENTS_TLS_KEY is empty"),
         ("serve", KEY | POSTGRES | REDIS | TLS, "PAYMENTS_TLS_CERT: none.pem cannot be read"),
         (
