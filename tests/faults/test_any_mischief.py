@@ -38,4 +38,5 @@ async def test_whatever_breaks_nothing_is_lost(scene: Scene, seed: int) -> None:
         scene.shoppers.fault_has_ended()
 
     await scene.shoppers.all_is_well(RECOVERY_SECONDS, f"mischief, the last: {chosen[-1]}")
+    await scene.shoppers.acknowledgements_are_kept()
     assert mischief.premature_ends == []

@@ -41,4 +41,5 @@ async def test_sixty_orders_outlive_the_death_of_each_process_in_turn(shipped: S
         shoppers.fault_has_ended()
 
     assert await shoppers.all_is_well(RECOVERY_SECONDS) < RECOVERY_SECONDS
+    await shoppers.acknowledgements_are_kept()
     assert mischief.premature_ends == []

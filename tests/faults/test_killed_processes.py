@@ -28,6 +28,7 @@ async def test_no_sale_is_lost_while_every_kind_of_process_is_killed(shared_scen
                 await members[name].start()
             shoppers.fault_has_ended()
         await shoppers.all_is_well(fault="processes killed at random")
+        await shoppers.acknowledgements_are_kept()
 
 
 async def test_a_supervisor_that_is_killed_with_its_workers_at_work_loses_nothing(shared_scene: Scene) -> None:
