@@ -44,8 +44,8 @@ class Reconciled:
     told_time: datetime | None = None
 
     def __add__(self, other: "Reconciled") -> "Reconciled":
-        """Sum two windows, the other one being the later."""
-        told_time = other.told_time or self.told_time
+        """Sum two readings; what happened after the first one was told may be missing in the other."""
+        told_time = self.told_time or other.told_time
         return Reconciled(self.listed + other.listed, self.missed + other.missed, told_time)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, literal, select
+from sqlalchemy import Select, bindparam, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.storage.column_types import database_now
@@ -16,6 +16,7 @@ from payments_service.storage.exception_rows import PARKED
 from payments_service.storage.log_rows import LogHead, read_head
 from payments_service.storage.subscriber_rows import count_members
 from payments_service.storage.tables import (
+    UNFINISHED,
     duty_leases,
     event_log,
     event_outbox,
@@ -81,7 +82,9 @@ async def read_gauges(
     head = await read_head(reading)
     return GaugeReadings(
         events={state: await _pile(reading, _EVENTS, now, state=state) for state in event_states},
-        fulfillments={state: await _pile(reading, _FULFILLMENTS, now, state=state) for state in fulfillment_states},
+        fulfillments={
+            state: await _pile(reading, UNFINISHED_FULFILLMENTS, now, state=state) for state in fulfillment_states
+        },
         outbox=await _pile(reading, _OUTBOX, now),
         head=head,
         duties=[
@@ -104,12 +107,11 @@ _EVENTS = _piled(
     .where(stripe_events.c.state == bindparam("state"))
     .order_by(stripe_events.c.next_attempt_time)
 )
-_FULFILLMENTS = _piled(
+UNFINISHED_FULFILLMENTS = _piled(
     select(fulfillments.c.create_time.label("since"))
-    .where(fulfillments.c.state == bindparam("state", literal_execute=True))
+    .where(text(UNFINISHED), fulfillments.c.state == bindparam("state"))
     .order_by(fulfillments.c.create_time)
 )
-"""The state is written out, or the index of what is unfinished could not be used."""
 _OUTBOX = _piled(select(event_outbox.c.occur_time.label("since")).order_by(event_outbox.c.id))
 _DUTIES = (
     select(duty_leases.c.name, duty_leases.c.epoch, duty_leases.c.expire_time)

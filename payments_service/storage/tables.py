@@ -21,6 +21,9 @@ from sqlalchemy import (
 
 from payments_service.storage.column_types import BigSerial, ForeignText, UtcTime
 
+UNFINISHED = "state IN (1, 2, 4)"
+"""Fulfillments that are pending, awaited or failed; a query uses their index where it says just this."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -153,8 +156,8 @@ fulfillments = Table(
         "ix_fulfillments_unfinished",
         "state",
         "create_time",
-        postgresql_where=text("state IN (1, 2, 4)"),
-        sqlite_where=text("state IN (1, 2, 4)"),
+        postgresql_where=text(UNFINISHED),
+        sqlite_where=text(UNFINISHED),
     ),
 )
 

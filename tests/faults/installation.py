@@ -111,6 +111,8 @@ class Installation:
         self.ports = {name: free_port() for name in ("grpc", "bridge", "sandbox")}
         self.sandbox_url = f"http://127.0.0.1:{self.ports['sandbox']}"
         self.target = f"127.0.0.1:{self.ports['grpc']}"
+        self.reached_at = self.target
+        """Where callers and subscribers reach it: a link of theirs may lie between."""
         self.history = folder / "history.jsonl"
         self._variables = self._environment(broker_url) | variables
         self.members: dict[str, Member] = {}
@@ -136,7 +138,7 @@ class Installation:
         scratch = self.folder / "stubs"
         scratch.mkdir()
         self.history.touch()
-        command = [sys.executable, str(RECORDER), str(CONTRACT), str(scratch), self.target, str(self.history)]
+        command = [sys.executable, str(RECORDER), str(CONTRACT), str(scratch), self.reached_at, str(self.history)]
         self.members["recorder"] = Member("recorder", command, dict(os.environ), self.folder)
         return self.members["recorder"]
 

@@ -46,9 +46,10 @@ async def open_scene(
         behind = _behind(installation, broker, url)
         links = {name: await stack.enter_async_context(proxying(behind[name])) for name in linked}
         installation.go_by(**_variables(installation, links, behind))
-        target = f"127.0.0.1:{links['caller'].port}" if "caller" in links else ""
+        if "caller" in links:
+            installation.reached_at = f"127.0.0.1:{links['caller'].port}"
         await installation.start(*names)
-        yield Scene(server, broker, installation, Shoppers(installation, target), links)
+        yield Scene(server, broker, installation, Shoppers(installation), links)
 
 
 def _behind(installation: Installation, broker: BrokerProcess, database_url: str) -> dict[str, int]:

@@ -27,9 +27,9 @@ PAUSE = 0.25
 class Shoppers:
     """Makes sales, one after another or many at once."""
 
-    def __init__(self, installation: Installation, target: str = "") -> None:
+    def __init__(self, installation: Installation) -> None:
         self._installation = installation
-        self._target = target or installation.target
+        self._target = installation.reached_at
         self.orders: list[str] = []
         self.refusals = 0
         self._paid_at: dict[str, float] = {}

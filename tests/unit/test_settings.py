@@ -107,6 +107,6 @@ def test_what_could_only_fail_later_is_refused_at_the_start_and_not_repeated(nam
 
 def test_metrics_may_be_served_to_others_and_are_off_by_default() -> None:
     assert read_settings().metrics_address == ""
-    assert read_settings(metrics_address="0.0.0.0:9464").metrics_address == "0.0.0.0:9464"
+    assert read_settings(metrics_address="0.0.0.0:9090").metrics_address == "0.0.0.0:9090"
     with pytest.raises(ConfigurationError, match="PAYMENTS_METRICS_ADDRESS"):
         read_settings(metrics_address="9464")
