@@ -11,7 +11,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.faults,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("boundaries"),
+    pytest.mark.xdist_group("shared"),
 ]
 SIDES = ("before", "after")
 ANSWERED = "before-statement:UPDATE orders SET creation_doubtful"

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.faults,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("database"),
+    pytest.mark.xdist_group("shared"),
 ]
 FROZEN_SECONDS = 15.0 if LONG else 4.0
 CRASHES = 10 if LONG else 1

@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.faults,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("killing"),
+    pytest.mark.xdist_group("frozen"),
 ]
 ORDERS = 60
 RECOVERY_SECONDS = 60.0

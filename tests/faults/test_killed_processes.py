@@ -11,7 +11,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.faults,
     pytest.mark.timeout(3600),
-    pytest.mark.xdist_group("killing"),
+    pytest.mark.xdist_group("shared"),
 ]
 KINDS = ("serve", "bridge", "worker", "worker-2")
 BATCH = 50
