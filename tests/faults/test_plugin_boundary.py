@@ -69,6 +69,26 @@ async def test_a_plugin_whose_worker_dies_after_its_effect_is_called_again_by_th
     assert Counter(fulfilled(plugged)) == {before: 1, order_id: 1}
 
 
+async def test_without_a_broker_a_plugin_is_begun_by_the_sweep_that_finds_its_event(plugged: Scene) -> None:
+    """It does not wait for a sweep of its own, which is for what a dead worker has left."""
+    before = swept_tables(plugged).count("plugin_fulfillments")
+    plugged.broker.kill()
+    try:
+        for _ in range(3):
+            await told(plugged, await plugged.shoppers.sell(purchase=GIFT_CARD))
+    finally:
+        await plugged.broker.start()
+
+    assert "stripe_events" in swept_tables(plugged)
+    assert swept_tables(plugged).count("plugin_fulfillments") == before
+
+
+def swept_tables(scene: Scene) -> list[str]:
+    """Name the table of each sweep that found something."""
+    lines = (json.loads(line) for line in scene.installation.members["worker"].log.splitlines() if line[0] == "{")
+    return [line["table"] for line in lines if line["event"] == "sweep.worked"]
+
+
 async def told(scene: Scene, order_id: str) -> None:
     async with asyncio.timeout(RECOVERY_SECONDS):
         while order_id not in fulfilled(scene):  # noqa: ASYNC110  # it is a file
