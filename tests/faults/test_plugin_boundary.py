@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.faults,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("plugin"),
+    pytest.mark.xdist_group("frozen"),
 ]
 DEATHS = 3 if LONG else 1
 GIFT_CARD = Purchase(custom=CustomPurchase(type="gift_card", custom_id="g1"))
