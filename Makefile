@@ -28,8 +28,11 @@ run: setup ## Start all of it: gRPC, webhook bridge, actors, sandbox Stripe
 ##@ Work on it
 
 .PHONY: test
-test: setup ## Run the tests
-	$(BIN)/pytest -n auto --dist worksteal -m "not faults"
+test: setup ## Run the tests, and then each kind of fault for a short while
+	failed=0; \
+	$(BIN)/pytest -n auto --dist worksteal -m "not faults" || failed=1; \
+	$(BIN)/pytest -n 2 --dist loadgroup -m faults tests/faults || failed=1; \
+	exit $$failed
 
 .PHONY: test-long
 test-long: setup ## Run the databases' tests on every PostgreSQL version (fetches them), and the long stories
@@ -41,14 +44,22 @@ test-long: setup ## Run the databases' tests on every PostgreSQL version (fetche
 	done
 	PAYMENTS_TEST_LONG=1 $(BIN)/pytest -n 2 tests/subscribers/test_ledger_machine.py tests/subscribers/test_group_machine.py \
 		tests/integration/rpc/test_rpc_streams.py
+	PAYMENTS_TEST_KILLS=1000 PAYMENTS_TEST_SEEDS=1-40 $(BIN)/pytest tests/faults/test_killed_processes.py tests/faults/test_any_mischief.py
+
+.PHONY: bench
+bench: setup ## Measure the main path on this machine: embedded, then PostgreSQL beside pgbench
+	$(BIN)/python tests/benchmarks/main_job.py
+	$(BIN)/python tests/benchmarks/webhook_rate.py
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/postgres_rates.py
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/order_rate.py
 
 .PHONY: bench-streams
 bench-streams: setup ## Measure what streams and subscribers carry on this machine, beside NATS JetStream
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/stream_numbers.py $(ARGUMENTS)
 
 .PHONY: test-faults
-test-faults: setup ## Kill, freeze, starve and cut off real processes
-	PAYMENTS_TEST_KILLS=100 $(BIN)/pytest -m faults
+test-faults: setup ## Kill, freeze, starve and cut off real processes, and tell how soon all was well again
+	PAYMENTS_TEST_KILLS=100 $(BIN)/pytest -m faults tests/faults
 
 .PHONY: format
 format: setup ## Format the code
@@ -79,6 +90,12 @@ lock: setup ## Choose the dependencies' versions anew
 		--no-emit-index-url --all-extras pyproject.toml --output-file requirements/locked.txt
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 		--no-emit-index-url requirements/client-oldest.in --output-file requirements/client-oldest.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --extra rabbitmq --extra redis --constraints requirements/locked.txt \
+		pyproject.toml --output-file requirements/image.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --constraints requirements/client-oldest.txt \
+		requirements/image-build.in --output-file requirements/image-build.txt
 
 .PHONY: check
 check: lint test ## All that CI checks

@@ -21,6 +21,8 @@ from payments_service.grpc_assembly import broker_name, open_rpc
 from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.receiver import open_receiver
 from payments_service.inbox.reconciler import Reconciler
+from payments_service.monitoring.exposition import open_metrics
+from payments_service.monitoring.process_gauges import ProcessGauges
 from payments_service.orders.verdict import ClaimRules
 from payments_service.process_parts import Clock, Core, Role, Running, clock
 from payments_service.rpc.callers import open_callers
@@ -28,6 +30,7 @@ from payments_service.settings import Settings, split_address
 from payments_service.storage.database import Database, open_database
 from payments_service.storage.database_clock import DatabaseClock
 from payments_service.storage.file_owner import free_leases, owning_file
+from payments_service.storage.first_contact import await_database
 from payments_service.storage.log_listener import LogListener
 from payments_service.storage.schema import migrate, require_present_schema
 from payments_service.stripe_gateway.client import StripeKey, open_gateway
@@ -60,6 +63,7 @@ class Assembly:
         settings, roles = self._settings, self._roles
         sandbox = await self._sandbox("") if Role.SANDBOX in roles and not settings.stripe_key else None
         core = await self._core(sandbox.url if sandbox else settings.stripe_api_base)
+        metrics_url = await self._metrics(core)
         if Role.WORKER in roles:
             await self._background((await open_worker(self._stack, core)).run())
         bridge_url = await self._bridge(core) if Role.BRIDGE in roles else ""
@@ -74,6 +78,7 @@ class Assembly:
             webhook_secret=self._secrets[0] if sandbox else "",
             database=core.database.dialect,
             broker=broker_name(settings),
+            metrics_url=metrics_url,
         )
 
     def _public_url(self, bridge_url: str = "") -> str:
@@ -127,6 +132,16 @@ class Assembly:
             targets=targets,
             rules=ClaimRules(gateway.livemode, claimed, callers.sells_by, targets.urls_of),
             reconciler=Reconciler(database, gateway, waker, callers.stripe_accounts, now),
+            gauges=_gauges(database, waker),
+        )
+
+    async def _metrics(self, core: Core) -> str:
+        """Open them early, so that they close late: a process that drains is watched to its end."""
+        if not self._settings.metrics_address:
+            return ""
+        roles = [role.name.lower() for role in self._roles]
+        return await self._stack.enter_async_context(
+            open_metrics(self._settings.metrics_address, roles, core.database, core.gauges)
         )
 
     async def _database(self) -> Database:
@@ -140,6 +155,7 @@ class Assembly:
             await migrate(database)
             async with database.transaction() as tx:
                 await free_leases(tx)
+        await await_database(database, settings.database_wait)
         await require_present_schema(database)
         return database
 
@@ -179,6 +195,21 @@ class Assembly:
     async def _background(self, running: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(running)
         self._stack.push_async_callback(_cancelled, task)
+
+
+def _gauges(database: Database, waker: MessageWaker) -> ProcessGauges:
+    """Let be read what every process has."""
+    gauges = ProcessGauges()
+    gauges.watch(
+        "payments_database_connections",
+        "Connections in use, and callers that wait for one or for their turn to write.",
+        lambda: {("in_use",): database.usage.in_use, ("waiting",): database.usage.waiting},
+        ["state"],
+    )
+    gauges.watch_number(
+        "payments_broker_messages_waiting", "Wake-ups that are yet to be sent.", lambda: float(waker.waiting)
+    )
+    return gauges
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -19,19 +19,26 @@ _log = structlog.get_logger(__name__)
 
 async def run_service(settings: Settings, roles: frozenset[Role], announce: Callable[[Running], None]) -> None:
     """Run until SIGTERM or SIGINT, then close in order; a second signal does not wait."""
-    stopping = asyncio.Event()
+    starting, stopping = asyncio.current_task(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop(number: signal.Signals) -> None:
         _log.info("process.stopping", signal=number.name)
         stopping.set()
+        if starting is not None:
+            starting.cancel()
         loop.remove_signal_handler(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    async with open_service(settings, roles) as running:
-        announce(running)
-        await stopping.wait()
+    try:
+        async with open_service(settings, roles) as running:
+            starting = None
+            announce(running)
+            await stopping.wait()
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
     _log.info("process.stopped")
 
 

@@ -12,6 +12,7 @@ from payments_service.event_log.tailer import Tailer
 from payments_service.forwarding.targets import ForwardTargets
 from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.reconciler import Reconciler
+from payments_service.monitoring.process_gauges import ProcessGauges
 from payments_service.orders.verdict import ClaimRules
 from payments_service.rpc.callers import CallerResolver
 from payments_service.settings import Settings
@@ -41,6 +42,7 @@ class Running:
     """The sandbox's, which is nobody's secret."""
     database: str = ""
     broker: str = ""
+    metrics_url: str = ""
 
 
 def clock() -> datetime:
@@ -67,3 +69,5 @@ class Core:
     targets: ForwardTargets
     rules: ClaimRules
     reconciler: Reconciler
+    gauges: ProcessGauges
+    """What its parts let be read at a scrape."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from payments_service.errors import ConfigurationError
@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     database_url: str = "sqlite+aiosqlite:///.payments/payments.db"
     database_pool_size: int = Field(default=10, gt=0)
     """Connections of a process to PostgreSQL; a process with gRPC has one more, to listen."""
+    database_wait: float = Field(default=60.0, ge=0)
+    """Seconds for which a process that starts waits for a database that is away."""
     broker_url: str = "memory://"
     worker_processes: int = Field(default=1, gt=0, le=256)
     worker_threads: int = Field(default=8, gt=0, le=256)
@@ -51,6 +53,7 @@ class Settings(BaseSettings):
     grace_days: int = Field(default=3, ge=0)
     callers_file: Path | None = None
     metrics_address: str = ""
+    """Where a process serves /metrics, which are no secret; empty: nowhere."""
     forward_urls: str = ""
     log_format: Literal["", "console", "json"] = ""
 
@@ -66,10 +69,11 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
 
-    @field_validator("grpc_address", "bridge_address", "sandbox_address")
+    @field_validator("grpc_address", "bridge_address", "sandbox_address", "metrics_address")
     @classmethod
-    def _address(cls, value: str) -> str:
-        split_address(value)
+    def _address(cls, value: str, field: ValidationInfo) -> str:
+        if value or field.field_name != "metrics_address":
+            split_address(value)
         return value
 
     @field_validator("public_url", "sandbox_webhook_url")
@@ -92,13 +96,6 @@ class Settings(BaseSettings):
     def _webhook_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not all(secret.get_secret_value().startswith("whsec_") for secret in value):
             raise ValueError("write webhook secrets of Stripe's (whsec_...), separated by commas")
-        return value
-
-    @field_validator("metrics_address")
-    @classmethod
-    def _no_metrics_yet(cls, value: str) -> str:
-        if value:
-            raise ValueError("metrics are not built yet: leave it empty; the log has a line for each call and webhook")
         return value
 
     @field_validator("database_url", mode="before")

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import structlog
 
+from payments_service.observability.call_metrics import note_webhook
 from webhook_bridge.answer import Answer, error_answer
 from webhook_bridge.incoming_request import IncomingRequest
 from webhook_bridge.webhook_endpoint import WebhookEndpoint
@@ -27,6 +28,12 @@ class BridgeApplication:
 
     async def answer(self, request: IncomingRequest) -> Answer:
         """Answer one request."""
+        answer = await self._answer(request)
+        if request.path == WEBHOOK_PATH:
+            note_webhook(answer.status, request.begun)
+        return answer
+
+    async def _answer(self, request: IncomingRequest) -> Answer:
         if request.path not in self._routes:
             return error_answer(HTTPStatus.NOT_FOUND, f"There is nothing here; Stripe posts to {WEBHOOK_PATH}.")
         methods, endpoint = self._routes[request.path]
@@ -43,4 +50,5 @@ class BridgeApplication:
     def note_refusal(self, path: str, begun: float, status: HTTPStatus | None, message: str) -> None:
         """Log a webhook that did not come to its end; what strangers do elsewhere is not worth a line."""
         if path == WEBHOOK_PATH:
+            note_webhook(status, begun)
             self._webhooks.note_refusal(begun, status, message)

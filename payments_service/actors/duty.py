@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from payments_service.errors import PaymentsError
+from payments_service.observability.work_metrics import note_round
 from payments_service.storage.lease_rows import DutyLostError, Fence
 
 _log = structlog.get_logger(__name__)
@@ -62,12 +63,16 @@ class Shift:
         while not self._ending.is_set():
             try:
                 await self._duty.work(self.fence)
+                note_round(self._duty.name, "done")
             except DutyLostError as error:
+                note_round(self._duty.name, "lost")
                 _log.warning("duty.lost", duty=self._duty.name, epoch=self.fence.epoch, error=error.message)
                 return
             except PaymentsError as error:
+                note_round(self._duty.name, "failed")
                 _log.warning("duty.failed", duty=self._duty.name, error=error.message)
             except Exception:
+                note_round(self._duty.name, "failed")
                 _log.exception("duty.failed", duty=self._duty.name)
             await self._rest()
 

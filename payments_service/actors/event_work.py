@@ -16,7 +16,10 @@ from payments_service.inbox.api_versions import ApiVersionWatch
 from payments_service.inbox.enquiry import Enquiry
 from payments_service.inbox.event_application import OPEN_STATES, Applied, ClaimLostError, apply_event
 from payments_service.inbox.waker import Waker
+from payments_service.observability.metric_registry import OTHER
+from payments_service.observability.work_metrics import note_event_attempt, note_verdict
 from payments_service.orders.facts_join import StaleReadingError
+from payments_service.orders.observation import FOLDED_TYPES
 from payments_service.orders.states import StripeEventState
 from payments_service.orders.verdict import ClaimRules
 from payments_service.retry_policy import RetryPolicy
@@ -51,29 +54,37 @@ class EventWork:
                 claimed = await claim_event(writing, stripe_event_id, OPEN_STATES, LEASE_SECONDS)
             if claimed is not None:
                 self.versions.see(claimed.api_version, stripe_event_id)
-                await self._apply(claimed, began)
+                outcome = await self._apply(claimed, began)
+                note_event_attempt(outcome, perf_counter() - began)
         except StorageUnavailableError as error:
+            note_event_attempt("unavailable", perf_counter() - began)
             # The lease runs out, or was never taken: the sweep comes back to it.
             _log.warning("event.not_applied", stripe_event_id=stripe_event_id, error=error.message)
 
-    async def _apply(self, claimed: InboxRow, began: float) -> None:
+    async def _apply(self, claimed: InboxRow, began: float) -> str:
+        """Make the attempt; returns how it ended, in the word by which it is counted."""
         if claimed.attempts > self.retries.max_attempts:
-            await self._fail(claimed, claimed.last_error or "The last attempt did not end: its process died.")
-            return
+            return await self._fail(claimed, claimed.last_error or "The last attempt did not end: its process died.")
         try:
             async with asyncio.timeout(APPLY_SECONDS):
                 applied = await self._ask_and_apply(claimed)
         except (ClaimLostError, StorageUnavailableError) as error:
             _log.warning("event.not_applied", stripe_event_id=claimed.stripe_event_id, error=error.message)
+            return "lost" if isinstance(error, ClaimLostError) else "unavailable"
         except (StaleReadingError, StripeError) as error:
             _log.warning("event.not_applied", stripe_event_id=claimed.stripe_event_id, error=error.message)
-            await self._later(claimed, error.message)
+            return await self._later(claimed, error.message)
+        except TimeoutError:
+            late = f"It was not applied within {APPLY_SECONDS:.0f} s."
+            _log.warning("event.not_applied", stripe_event_id=claimed.stripe_event_id, error=late)
+            return await self._later(claimed, late)
         except Exception as error:
             _log.exception("event.attempt_failed", stripe_event_id=claimed.stripe_event_id, attempt=claimed.attempts)
-            await self._later(claimed, f"{type(error).__name__}: {error}"[:MAX_ERROR])
-        else:
-            self._wake(applied)
-            _tell(claimed, applied, began)
+            return await self._later(claimed, f"{type(error).__name__}: {error}"[:MAX_ERROR])
+        self._wake(applied)
+        self._note(claimed, applied.verdict.state)
+        _tell(claimed, applied, began)
+        return "settled"
 
     async def _ask_and_apply(self, claimed: InboxRow) -> Applied:
         answers = await self.enquiry.ask(claimed)
@@ -84,15 +95,19 @@ class EventWork:
         for fulfillment_id in applied.due_fulfillment_ids:
             self.waker.wake_fulfillment(fulfillment_id)
 
-    async def _later(self, claimed: InboxRow, error: str) -> None:
+    def _note(self, claimed: InboxRow, verdict: StripeEventState) -> None:
+        now, known = self.clock(), claimed.type if claimed.type in FOLDED_TYPES else OTHER
+        note_verdict(verdict.name, known, now - claimed.stripe_create_time, now - claimed.receive_time)
+
+    async def _later(self, claimed: InboxRow, error: str) -> str:
         if self.retries.is_last(claimed.attempts):
-            await self._fail(claimed, error)
-            return
+            return await self._fail(claimed, error)
         seconds = self.retries.delay(claimed.attempts, self.chance)
         async with self.database.transaction() as tx:
             await postpone_event(tx, claimed.stripe_event_id, claimed.claim_epoch, seconds, {"last_error": error})
+        return "retried"
 
-    async def _fail(self, claimed: InboxRow, error: str) -> None:
+    async def _fail(self, claimed: InboxRow, error: str) -> str:
         values = {
             "state": StripeEventState.FAILED,
             "verdict_reason": f"{claimed.attempts} attempts are used up",
@@ -102,7 +117,9 @@ class EventWork:
         }
         async with self.database.transaction() as tx:
             await settle_event(tx, claimed.stripe_event_id, claimed.claim_epoch, values)
+        self._note(claimed, StripeEventState.FAILED)
         _log.error("event.failed", stripe_event_id=claimed.stripe_event_id, type=claimed.type, error=error)
+        return "failed"
 
 
 def _tell(claimed: InboxRow, applied: Applied, began: float) -> None:

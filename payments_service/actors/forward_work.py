@@ -11,6 +11,7 @@ import structlog
 
 from payments_service.actors.duty import Duty
 from payments_service.forwarding.delivery import DeliveryFailedError, EventDelivery
+from payments_service.observability.work_metrics import note_forward
 from payments_service.retry_policy import RetryPolicy
 from payments_service.storage.database import Database
 from payments_service.storage.forward_rows import (
@@ -65,6 +66,7 @@ class ForwardWork:
             return
         async with self.database.transaction() as tx:
             await settle_forward(tx, forward, {"state": DONE, "last_error": "", "settle_time": self.clock()})
+        note_forward("delivered")
         _log.info("event.forwarded", stripe_event_id=forward.stripe_event_id, host=_host(forward.url))
 
     async def _again(self, forward: DueForward, error: str) -> None:
@@ -73,11 +75,13 @@ class ForwardWork:
             async with self.database.transaction() as tx:
                 ended = {"state": FAILED, "last_error": error, "settle_time": self.clock()}
                 await settle_forward(tx, forward, ended)
+            note_forward("given_up")
             _log.error("event.not_forwarded", error=error, **told)
             return
         seconds = FORWARD_RETRIES.delay(forward.attempts, self.chance)
         async with self.database.transaction() as tx:
             await postpone_forward(tx, forward, seconds, error)
+        note_forward("retried")
         _log.warning("event.forward_failed", error=error, **told)
 
 

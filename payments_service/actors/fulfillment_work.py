@@ -10,6 +10,7 @@ from payments_service.errors import StorageUnavailableError
 from payments_service.fulfillment.attempt import ALL, FulfillmentAttempts, Share
 from payments_service.fulfillment.settlement import AttemptLostError
 from payments_service.inbox.waker import Waker
+from payments_service.observability.work_metrics import note_outcome
 from payments_service.orders.states import FulfillmentState
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +44,8 @@ class FulfillmentWork:
         self.waker.poke_log()
         for due in attempted.due_fulfillment_ids:
             self.waker.wake_fulfillment(due)
-        outcome = attempted.outcome
+        outcome, seconds = attempted.outcome, perf_counter() - began
+        note_outcome(attempted.fulfillment.purchase_type, outcome.name, seconds)
         log = _log.error if outcome.state is FulfillmentState.FAILED else _log.info
         log(
             "fulfillment.attempted",
@@ -53,5 +55,5 @@ class FulfillmentWork:
             state=outcome.state.name,
             error=outcome.error,
             attempt=attempted.fulfillment.attempts,
-            milliseconds=round((perf_counter() - began) * 1000, 1),
+            milliseconds=round(seconds * 1000, 1),
         )

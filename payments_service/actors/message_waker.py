@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
+from payments_service.observability.work_metrics import note_wake_up
+
 MAX_WAITING = 10_000
 _log = structlog.get_logger(__name__)
 _Send = Callable[[], object]
@@ -34,6 +36,11 @@ class MessageWaker:
         self._thread = threading.Thread(target=self._run, name="payments-waker", daemon=True)
         self._was_dropping = False
         self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wake-ups are yet to be sent."""
+        return self._waiting.qsize()
 
     def wake_event(self, stripe_event_id: str) -> None:
         """Say that an event waits in the inbox."""
@@ -66,6 +73,7 @@ class MessageWaker:
             self._waiting.put_nowait(send)
         except queue.Full:
             self.dropped += 1
+            note_wake_up(sent=False)
 
     def _run(self) -> None:
         while (send := self._waiting.get()) is not None:
@@ -74,11 +82,13 @@ class MessageWaker:
             except Exception as error:  # brokers raise what their clients raise
                 self._drop(error)
             else:
+                note_wake_up(sent=True)
                 self._was_dropping = False
 
     def _drop(self, error: Exception) -> None:
         """Say so once for each outage: the sweep works on, and a line for each message helps nobody."""
         self.dropped += 1
+        note_wake_up(sent=False)
         if not self._was_dropping:
             _log.warning("broker.wake_ups_dropped", error=f"{type(error).__name__}: {error}", dropped=self.dropped)
         self._was_dropping = True

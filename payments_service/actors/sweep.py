@@ -9,6 +9,7 @@ import structlog
 
 from payments_service.actors.duty import Duty
 from payments_service.inbox.event_application import OPEN_STATES
+from payments_service.observability.work_metrics import note_swept
 from payments_service.orders.states import FulfillmentState, RefundState
 from payments_service.storage.database import Connection, Database
 from payments_service.storage.fulfillment_rows import ALL_TYPES, PurchaseTypes, due_fulfillment_ids
@@ -21,7 +22,7 @@ OVERDUE_SECONDS = 0.5
 """How long a wake-up has, before the sweep takes its row."""
 ROUND_SECONDS = 0.25
 """How long a round waits for what it has begun: what comes meanwhile is seen in the next."""
-CALLER_SECONDS = 60.0
+CALLER_SECONDS = 20.0
 """How long whoever asked for a refund may repeat the call, before the sweep asks Stripe."""
 BATCH = 200
 TOGETHER = 8
@@ -77,6 +78,7 @@ class Sweep:
 
     async def _round(self, _: Fence) -> None:
         begun = await self._begin(OVERDUE_SECONDS)
+        note_swept(self.name, len(begun))
         if begun:
             _log.info("sweep.worked", table=self.name, rows=len(begun))
             await asyncio.wait(begun, timeout=ROUND_SECONDS)
@@ -86,6 +88,11 @@ class Sweep:
         begun = await self._begin(overdue_seconds)
         await asyncio.gather(*begun)
         return len(begun)
+
+    def begin(self, row_id: str) -> None:
+        """Work on a row that has just come due, as if a round had found it: no wake-up is sent for what is swept."""
+        if row_id not in self.busy:
+            self._begin_one(row_id)
 
     async def _begin(self, overdue_seconds: float) -> list[asyncio.Task[None]]:
         async with self.database.reading() as reading:

@@ -19,6 +19,11 @@ from payments_service.storage.timeline_rows import TimelineRow, add_timeline_row
 KEY_LIFE = timedelta(hours=23)
 """Stripe forgets an idempotency key after 24 hours; from then on it would make a second session."""
 LEASE_MARGIN_SECONDS = 5.0
+LONGEST_LEASE_SECONDS = 15.0
+"""What a process that dies while it asks Stripe delays the caller's repetition by.
+
+A call may take longer: who asks meanwhile does so by the same key, and Stripe answers one of the two.
+"""
 FREE: dict[str, Any] = {"creation_lease_expire_time": None}
 
 
@@ -51,7 +56,7 @@ class CreationClaims:
         """Commit a new order and claim it; gives the order that the caller's request id has already."""
         now = self._clock()
         async with self._database.transaction() as tx:
-            order = await insert_creation(tx, values | _calling(now, now), seconds + LEASE_MARGIN_SECONDS)
+            order = await insert_creation(tx, values | _calling(now, now), _lease_seconds(seconds))
             if order is not None:
                 line = TimelineRow(now, "rpc", f"{order.created_by} asked for a checkout", order.request_id)
                 await add_timeline_row(tx, order.order_id, line)
@@ -72,7 +77,7 @@ class CreationClaims:
             order, free = await read_creation(reading, order_id)
         if order.payment_state != PaymentState.CREATING:
             return order
-        return await self._claim(order_id, seconds + LEASE_MARGIN_SECONDS) if free else None
+        return await self._claim(order_id, _lease_seconds(seconds)) if free else None
 
     async def _claim(self, order_id: str, lease_seconds: float) -> Claim | None:
         now = self._clock()
@@ -146,3 +151,7 @@ def _calling(first_call: datetime, now: datetime) -> dict[str, Any]:
         "creation_first_call_time": first_call,
         "creation_last_call_time": now,
     }
+
+
+def _lease_seconds(call_seconds: float) -> float:
+    return min(call_seconds + LEASE_MARGIN_SECONDS, LONGEST_LEASE_SECONDS)

@@ -43,7 +43,8 @@ from payments_service.storage.timeline_rows import TimelineRow, add_timeline_row
 from payments_service.stripe_gateway.client import StripeGateway
 
 KEY_LIFE = timedelta(hours=23)
-LEASE_SECONDS = 40.0
+LEASE_SECONDS = 15.0
+"""What a process that dies while it asks Stripe delays the refund by; who asks meanwhile does so by the same key."""
 RESUME_SECONDS = 25.0
 
 

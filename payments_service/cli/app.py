@@ -17,11 +17,11 @@ from payments_service.cli.order_commands import (
     orders,
     retry,
 )
-from payments_service.cli.process_commands import bridge, doctor, migrate, sandbox, serve, settings, up, worker
+from payments_service.cli.process_commands import bridge, doctor, health, migrate, sandbox, serve, settings, up, worker
 from payments_service.errors import PaymentsError
 
 PANELS = {
-    "Run it": (up, serve, bridge, worker, sandbox, migrate, settings, doctor),
+    "Run it": (up, serve, bridge, worker, sandbox, migrate, settings, doctor, health),
     "Sell": (checkout, orders, order, expire, entitlements),
     "Follow": (tail, explain, status),
     "Own what is sold": (complete, fail),

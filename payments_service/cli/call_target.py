@@ -41,6 +41,12 @@ def call_target(settings: Settings) -> CallTarget:
     return target
 
 
+def local_address(address: str) -> str:
+    """Give where a process that listens at an address is called from this machine."""
+    host, port = split_address(address)
+    return f"{_EVERYWHERE.get(host, host)}:{port}"
+
+
 def _scheme(settings: Settings) -> tuple[bool, str]:
     if not settings.target:
         return settings.tls_cert is not None, settings.grpc_address

@@ -37,6 +37,14 @@ class KindWord(_Word):
     CUSTOM = auto()
 
 
+class ProcessWord(_Word):
+    """Which process is asked for its health."""
+
+    SERVE = auto()
+    BRIDGE = auto()
+    WORKER = auto()
+
+
 class IntervalWord(_Word):
     """How often a subscription is paid."""
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from payments_service.cli.option_types import ProcessWord
+
 Ready = Annotated[bool, typer.Option("--json", help="Report readiness as one line of JSON on stdout.")]
 
 
@@ -73,3 +75,12 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Machine output 
     from payments_service.cli.diagnosis_report import report_diagnosis
 
     raise typer.Exit(report_diagnosis(as_json=as_json))
+
+
+def health(
+    process: Annotated[ProcessWord | None, typer.Argument(help="Which one; else whichever listens here.")] = None,
+) -> None:
+    """Ask a process of this machine whether it is at work; for a container's health check."""
+    from payments_service.cli.health_probe import probe_health
+
+    typer.echo(probe_health(process))

@@ -1,22 +1,26 @@
 """Keeps a number of worker processes alive: each is started afresh, never forked, and ends when this one does.
 
-It opens nothing of the service, so nothing of the service can bring it down.
+It opens nothing of the service, so nothing of the service can bring it down. Its /metrics are those of its processes,
+each of which serves its own on a free port of loopback.
 """
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import structlog
 
 from payments_service.cli.lifeline import LAST_SECONDS
 from payments_service.errors import ConfigurationError
+from payments_service.monitoring.worker_merge import WorkerProcesses, open_worker_metrics
 from payments_service.observability.logs import configure_logs
 from payments_service.settings import Settings
 
+METRICS = "PAYMENTS_METRICS_ADDRESS"
 FIRST_SECONDS = 0.2
 CAP_SECONDS = 10.0
 STEADY_SECONDS = 30.0
@@ -27,23 +31,40 @@ _log = structlog.get_logger(__name__)
 def supervise_workers(settings: Settings, *, as_json: bool) -> None:
     """Run until a signal; raises ConfigurationError where no process could ever start."""
     configure_logs(settings.log_format)
-    asyncio.run(_Supervision(settings, lambda first: _report(settings, first, as_json=as_json)).run())
+    asyncio.run(_supervise(settings, as_json=as_json))
 
 
-def _report(settings: Settings, first: str, *, as_json: bool) -> None:
-    """Report once, when all are at work; in JSON it is what the processes themselves report."""
-    running = json.loads(first)
-    plain = f"Database: {running['database']}\nBroker: {running['broker']}\n"
+async def _supervise(settings: Settings, *, as_json: bool) -> None:
+    processes = WorkerProcesses(settings.worker_processes)
+    async with AsyncExitStack() as stack:
+        url = ""
+        if settings.metrics_address:
+            url = await stack.enter_async_context(open_worker_metrics(settings.metrics_address, processes))
+
+        def announce(first: dict[str, str]) -> None:
+            _report(settings, {**first, "metrics_url": url}, as_json=as_json)
+
+        await _Supervision(settings, processes, announce).run()
+
+
+def _report(settings: Settings, running: dict[str, str], *, as_json: bool) -> None:
+    """Report once, when all are at work; in JSON it is what the processes themselves report, with our address."""
+    plain = f"Metrics: {running['metrics_url']}\n" if running["metrics_url"] else ""
+    plain += f"Database: {running['database']}\nBroker: {running['broker']}\n"
     plain += f"Ready: {settings.worker_processes} processes at work\n"
-    sys.stdout.write(first if as_json else plain)
+    sys.stdout.write(json.dumps(running) + "\n" if as_json else plain)
     sys.stdout.flush()
 
 
 class _Supervision:
     """The processes, by their places."""
 
-    def __init__(self, settings: Settings, announce: Callable[[str], None]) -> None:
-        """Take whom to tell when all of them are ready."""
+    def __init__(
+        self, settings: Settings, processes: WorkerProcesses, announce: Callable[[dict[str, str]], None]
+    ) -> None:
+        """Take where the metrics of the processes come together, and whom to tell when all of them are ready."""
+        self._processes = processes
+        self._metrics = {METRICS: "127.0.0.1:0" if settings.metrics_address else ""}
         self._count = settings.worker_processes
         self._threads = settings.worker_threads
         self._announce = announce
@@ -78,6 +99,7 @@ class _Supervision:
         while not self._stopping.is_set():
             began = asyncio.get_running_loop().time()
             code = await self._live(place)
+            self._processes.ended(place, was_told=self._stopping.is_set())
             if self._stopping.is_set():
                 return
             if not self._ready:
@@ -94,6 +116,7 @@ class _Supervision:
             *("--processes", "1", "--threads", str(self._threads)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env=os.environ | self._metrics,
         )
         self._children[place] = child
         if self._stopping.is_set():
@@ -108,9 +131,12 @@ class _Supervision:
 
     async def _hear(self, place: int, child: asyncio.subprocess.Process) -> None:
         assert child.stdout is not None  # noqa: S101  # it was asked for
-        first = (await child.stdout.readline()).decode()
-        if not first:
+        line = await child.stdout.readline()
+        if not line:
             return
+        first = json.loads(line)
+        if first["metrics_url"]:
+            self._processes.began(place, first["metrics_url"])
         _log.info("worker.ready", place=place, pid=child.pid)
         self._ready.add(place)
         if len(self._ready) == self._count and not self._announced:

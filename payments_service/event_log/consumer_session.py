@@ -74,6 +74,8 @@ class ConsumerSession:
         self._look_at_the_end()
         if self._is_over():
             return
+        if self._has_closed and not self._holding.has_resigned:
+            await self._holding.resign()
         await self._holding.keep()
         has_read = await self._read_log()
         if self._turns.is_due():

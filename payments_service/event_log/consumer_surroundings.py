@@ -8,11 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from payments_service.event_log.group_store import GroupStore, Membership
+from payments_service.event_log.group_store import GroupStore
 from payments_service.event_log.stream_surroundings import Clock
 from payments_service.event_log.tailer import Tailer
 from payments_service.retry_policy import RetryPolicy
 from payments_service.storage.database import Database
+from payments_service.storage.shard_rows import Membership
 
 DEPARTURE_SECONDS = 5.0
 DELIVERY_RETRIES = RetryPolicy(max_attempts=0, first_seconds=1.0, cap_seconds=300.0)
@@ -24,7 +25,9 @@ class ConsumerLimits:
     """How long things may take; seconds."""
 
     lease: float = 30.0
-    """A member that owes answers and says nothing for so long loses its shards; so does one whose process is gone."""
+    """A member that owes answers and says nothing for so long loses its shards."""
+    hold: float = 10.0
+    """A process that says nothing to the database for so long loses its sessions' shards; it does so at a third."""
     age: float = 1800.0
     """A session ends by Draining, a fifth sooner or later: connections spread again."""
     drain: float = 5.0
@@ -57,6 +60,11 @@ class ConsumerSurroundings:
     def __post_init__(self) -> None:
         """Begin without a session."""
         self._quiet.set()
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are told of changes."""
+        return sum(map(len, self._wakes.values()))
 
     def enter(self, subscriber: str, wake: Callable[[], None]) -> None:
         """Let a session be told when its group has changed in this process."""

@@ -5,12 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentFilter
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import ConsumeFulfillmentsRequest
 from payments_service.errors import DrainingError
-from payments_service.event_log.consumer_ledger import ConsumerLedger, LedgerRules
+from payments_service.event_log.consumer_ledger import ConsumerLedger
 from payments_service.event_log.consumer_opening import MemberVoice, Opening
 from payments_service.event_log.consumer_session import ConsumerSession
 from payments_service.event_log.consumer_surroundings import DELIVERY_RETRIES, ConsumerLimits, ConsumerSurroundings
 from payments_service.event_log.delivery_credit import DeliveryCredit
-from payments_service.event_log.group_store import GroupStore, Membership, not_found
+from payments_service.event_log.group_store import GroupStore, not_found
+from payments_service.event_log.ledger_rules import LedgerRules
 from payments_service.event_log.session_turns import SessionTurns
 from payments_service.event_log.shard_holding import ShardHolding, place_lost
 from payments_service.event_log.stream_filter import Matches, stream_filter
@@ -21,6 +22,7 @@ from payments_service.identifiers import new_id
 from payments_service.scope import Caller
 from payments_service.storage.database import Database
 from payments_service.storage.log_rows import read_head
+from payments_service.storage.shard_rows import Membership
 from payments_service.storage.subscriber_rows import SubscriberRow, find_subscriber, read_places
 
 
@@ -55,6 +57,11 @@ class FulfillmentConsumers:
         row = await self._find(opening.subscriber, current_caller())
         return self._session(row, opening, voice, _matches_of(row, current_caller)).responses()
 
+    @property
+    def sessions(self) -> int:
+        """How many are open in this process."""
+        return self._surroundings.sessions
+
     def tell(self, subscriber: str) -> None:
         """Let the members in this process notice that a subscriber was changed."""
         self._surroundings.tell(subscriber)
@@ -84,7 +91,7 @@ class FulfillmentConsumers:
         self, row: SubscriberRow, opening: Opening, voice: MemberVoice, current_matches: Callable[[], Matches]
     ) -> ConsumerSession:
         around = self._surroundings
-        me = Membership(row.subscriber, opening.member_id, new_id("ses"), around.limits.lease)
+        me = Membership(row.subscriber, row.create_time, opening.member_id, new_id("ses"), around.limits.hold)
         rules = LedgerRules(
             row.shard_count, row.max_attempts, lambda attempt: DELIVERY_RETRIES.delay(attempt, around.chance)
         )

@@ -5,7 +5,6 @@ What it does not give back as held is another member's; it decides nothing of wh
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from payments_service.storage.exception_rows import (
 from payments_service.storage.log_rows import LogEntry, LogHead, read_head
 from payments_service.storage.shard_rows import (
     ClaimedShard,
+    Membership,
     Survey,
     claim_shards,
     find_session,
@@ -33,21 +33,13 @@ from payments_service.storage.shard_rows import (
     leave_group,
     release_shards,
     renew_leases,
+    renew_member,
+    resign,
     survey_group,
     write_places,
 )
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """Which session of which member of which subscriber."""
-
-    subscriber: str
-    member_id: str
-    session_id: str
-    lease_seconds: float
 
 
 class GroupStore:
@@ -60,29 +52,19 @@ class GroupStore:
 
     async def join(self) -> None:
         """Be a member, also in the place of an earlier session; raises SubscriberNotFoundError."""
-        me = self._me
-
-        async def work(tx: Connection) -> bool:
-            return await join_group(tx, me.subscriber, me.member_id, me.session_id, me.lease_seconds)
-
-        if not await self._run(work):
-            raise not_found(me.subscriber)
+        if not await self._run(lambda tx: join_group(tx, self._me)):
+            raise not_found(self._me.subscriber)
 
     async def survey(self) -> Survey:
         """Look at the group; raises SubscriberNotFoundError where it is gone."""
         survey = await uninterrupted(self._survey())
-        if survey is None:
+        if survey is None or survey.made != self._me.made:
             raise not_found(self._me.subscriber)
         return survey
 
     async def claim(self, wanted: Sequence[int]) -> list[ClaimedShard]:
         """Take free shards."""
-        me = self._me
-
-        async def work(tx: Connection) -> list[ClaimedShard]:
-            return await claim_shards(tx, me.subscriber, me.session_id, wanted, me.lease_seconds)
-
-        return await self._run(work)
+        return await self._run(lambda tx: claim_shards(tx, self._me, wanted))
 
     async def waiting(self, shards: Sequence[int]) -> tuple[LogHead, list[WaitingRow]]:
         """List what is aside in shards, and how the log stands."""
@@ -93,19 +75,21 @@ class GroupStore:
         me = self._me
 
         async def work(tx: Connection) -> dict[int, int] | None:
-            held = await renew_leases(tx, me.subscriber, me.member_id, me.session_id, me.lease_seconds)
-            if held is None and (await find_session(tx, me.subscriber, me.member_id)) is not None:
-                raise MemberReplacedError(
-                    f"Another session of the member {me.member_id!r} was opened: a member has one at a time.",
-                    member_id=me.member_id,
-                )
-            return held
+            if await renew_member(tx, me):
+                return await renew_leases(tx, me)
+            if (await find_session(tx, me)) is not None:
+                raise member_replaced(me.member_id)
+            return None
 
         held = await self._run(work)
         if held is None:
             await self.join()
             return await self.renew()
         return held
+
+    async def renew_shards(self) -> dict[int, int]:
+        """Hold on to what is held without being a member: shard to epoch."""
+        return await self._run(lambda tx: renew_leases(tx, self._me))
 
     async def commit(self, turn: Turn, log_id: UUID) -> dict[int, FramedEvent]:
         """Make a turn durable for the shards that are still held, and mark in it what was lost.
@@ -114,7 +98,7 @@ class GroupStore:
         """
 
         async def work(tx: Connection) -> tuple[set[int], list[LogEntry]]:
-            held = await write_places(tx, self._me.subscriber, self._me.session_id, turn.places)
+            held = await write_places(tx, self._me, turn.places)
             return held, await self._write(tx, turn, held)
 
         held, again = await self._run(work) if turn.places else (set(), [])
@@ -123,20 +107,15 @@ class GroupStore:
 
     async def release(self, shards: Sequence[int]) -> None:
         """Let some shards go."""
+        await self._run(lambda tx: release_shards(tx, self._me, shards))
 
-        async def work(tx: Connection) -> None:
-            await release_shards(tx, self._me.subscriber, self._me.session_id, shards)
-
-        await self._run(work)
+    async def resign(self) -> None:
+        """Be a member no more, and hold what is held until it is released."""
+        await self._run(lambda tx: resign(tx, self._me))
 
     async def leave(self) -> None:
         """Be a member no more, and hold nothing."""
-        me = self._me
-
-        async def work(tx: Connection) -> None:
-            await leave_group(tx, me.subscriber, me.member_id, me.session_id)
-
-        await self._run(work)
+        await self._run(lambda tx: leave_group(tx, self._me))
 
     async def _write(self, tx: Connection, turn: Turn, held: set[int]) -> list[LogEntry]:
         subscriber = self._me.subscriber
@@ -162,6 +141,13 @@ class GroupStore:
 def not_found(subscriber: str) -> SubscriberNotFoundError:
     """Make the error for a subscriber that is not there, for this caller."""
     return SubscriberNotFoundError(f"There is no subscriber {subscriber!r}.", subscriber=subscriber)
+
+
+def member_replaced(member_id: str) -> MemberReplacedError:
+    """Make the error of a session in whose place another one of its member has come."""
+    return MemberReplacedError(
+        f"Another session of the member {member_id!r} was opened: a member has one at a time.", member_id=member_id
+    )
 
 
 async def uninterrupted(step: Awaitable[T]) -> T:

@@ -62,6 +62,8 @@ class LaneQueue:
             if lane is not None and found is not None:
                 return key, lane, found
             self._ready.popleft()
+            if lane is not None:
+                self.offer(key, now)
         return None
 
     def take_first(self) -> None:

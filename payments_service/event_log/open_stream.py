@@ -31,6 +31,7 @@ from payments_service.event_log.start_position import Start, encode_for_metadata
 from payments_service.event_log.stream_filter import stream_filter
 from payments_service.event_log.stream_options import StreamOptions
 from payments_service.event_log.stream_surroundings import Surroundings
+from payments_service.observability.log_metrics import note_streamed
 from payments_service.scope import Caller
 
 
@@ -177,7 +178,8 @@ class OpenStream:
     def _send_batch(self) -> bytes:
         self._sent = self._examined
         batch, self._batch = self._batch, EventBatch(self._options.batch_size)
-        return batch_response(batch.frames(), self._sent.cursor, self._lag())
+        note_streamed(batch.count)
+        return batch_response(batch.frames(), self._sent.cursor, self.lag)
 
     def _say_caught_up(self) -> bytes:
         self._is_caught_up = True
@@ -204,10 +206,12 @@ class OpenStream:
     def _signal(self, **signal: Message) -> bytes:
         """Serialize a response without events; its cursor has passed what did not match, too."""
         self._sent = self._examined
-        response = StreamFulfillmentsResponse(cursor=self._sent.cursor, lag=self._lag(), **signal)  # type: ignore[arg-type]  # each names its own field
+        response = StreamFulfillmentsResponse(cursor=self._sent.cursor, lag=self.lag, **signal)  # type: ignore[arg-type]  # each names its own field
         return response.SerializeToString()
 
-    def _lag(self) -> int:
+    @property
+    def lag(self) -> int:
+        """How many positions of the log it has yet to examine."""
         return max(self._tailer.head - self._examined.position, 0)
 
     def _require_pace(self, yielded: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from payments_service.errors import StorageUnavailableError
+from payments_service.observability.log_metrics import note_loop_failure
 
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
@@ -50,6 +51,7 @@ class PokedLoop:
 
     async def _back_off(self, error: Exception) -> None:
         self._failures += 1
+        note_loop_failure(self._name)
         if isinstance(error, StorageUnavailableError):
             _log.warning(f"{self._name}.storage_unavailable", failures=self._failures, error=error.message)
         else:

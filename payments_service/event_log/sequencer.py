@@ -6,6 +6,7 @@ A poke is only a hint: a process that dies between its commit and its poke costs
 from collections.abc import Callable
 
 from payments_service.event_log.poked_loop import PokedLoop
+from payments_service.observability.log_metrics import note_sequenced
 from payments_service.storage.database import Database
 from payments_service.storage.log_rows import SEQUENCE_BATCH, has_staged_events, sequence_events
 
@@ -38,6 +39,7 @@ class Sequencer:
             async with self._database.at_once() as writing:
                 moved = await sequence_events(writing)
             if moved:
+                note_sequenced(moved)
                 self._on_sequenced()
 
     async def tick(self) -> None:

@@ -14,8 +14,8 @@ class ShardFloor:
         """Start as the holder before left it: up to `sent_through` events may have been handed out."""
         self.examined = acked_through
         """Every event of the shard up to here is known, and settled or open."""
-        self.inherited = sent_through
-        self.sent_through = sent_through
+        self.sent_through = self._inherited = sent_through
+        self._suspected: set[str] = set()
         self._open: OrderedDict[int, None] = OrderedDict()
         self._ahead = set(decode_positions(acked_through, acked_ahead))
 
@@ -40,6 +40,13 @@ class ShardFloor:
         if position in self._ahead:
             return False
         self._open[position] = None
+        return True
+
+    def may_be_out(self, position: int, order: str) -> bool:
+        """Say whether the holder before may have handed an event out: of an order, the first that is not settled."""
+        if position > self._inherited or order in self._suspected:
+            return False
+        self._suspected.add(order)
         return True
 
     def is_open(self, position: int) -> bool:

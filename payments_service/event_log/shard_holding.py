@@ -4,18 +4,19 @@ A shard is left only when nothing of it is out; what a silent member holds is le
 """
 
 from collections.abc import Iterator
+from math import inf
 
-from payments_service.errors import CursorExpiredError, MemberReplacedError
+from payments_service.errors import CursorExpiredError
 from payments_service.event_log.consumer_surroundings import ConsumerSurroundings
 from payments_service.event_log.consumer_words import assignment
-from payments_service.event_log.group_store import Membership
+from payments_service.event_log.group_store import member_replaced
 from payments_service.event_log.order_lane import Aside
 from payments_service.event_log.response_bytes import FramedEvent
 from payments_service.event_log.session_turns import SessionTurns, now
 from payments_service.event_log.shard_assignment import assign
 from payments_service.storage.exception_rows import WaitingRow
 from payments_service.storage.log_rows import LogHead
-from payments_service.storage.shard_rows import Survey
+from payments_service.storage.shard_rows import Membership, Survey
 
 
 class ShardHolding:
@@ -34,8 +35,9 @@ class ShardHolding:
         self._shard_count = shard_count
         self._revision = -1
         self._survey_time = 0.0
-        self._renew_time = now() + self._limits.lease / 3
+        self._renew_time = now() + self._limits.hold / 3
         self._has_lapsed = False
+        self.has_resigned = False
 
     async def join(self) -> None:
         """Be a member."""
@@ -45,6 +47,12 @@ class ShardHolding:
     def look_soon(self) -> None:
         """Look at the group at the next step."""
         self._survey_time = 0.0
+
+    async def resign(self) -> None:
+        """Want no shard any more: what has nothing out goes to the others at once, the rest once it is done."""
+        self.has_resigned = True
+        self.look_soon()
+        await self._turns.guarded(self._store.resign())
 
     def heard(self) -> None:
         """Take a silent member back that has said something."""
@@ -78,38 +86,42 @@ class ShardHolding:
         self._surroundings.tell(self._me.subscriber)
 
     async def _renew(self) -> None:
-        held = await self._turns.guarded(self._store.renew())
-        self._renew_time = now() + self._limits.lease / 3
+        renewal = self._store.renew_shards() if self.has_resigned else self._store.renew()
+        held = await self._turns.guarded(renewal)
+        self._renew_time = now() + self._limits.hold / 3
         self._lose([shard for shard, epoch in self._ledger.shards.items() if held.get(shard) != epoch])
 
     async def _look(self) -> None:
+        # What changes while the group is looked at is looked at next.
+        self._survey_time = inf
         # What is put aside must be in the table before the table is read.
         await self._turns.take(with_floors=False)
         self._ledger.matches = self._turns.current_matches()
         survey = await self._turns.guarded(self._store.survey())
-        if survey.members.get(self._me.member_id, self._me.session_id) != self._me.session_id:
-            raise MemberReplacedError(
-                f"Another session of the member {self._me.member_id!r} was opened: a member has one at a time.",
-                member_id=self._me.member_id,
-            )
+        mine = survey.members.get(self._me.member_id, self._me.session_id)
+        if mine != self._me.session_id and not self.has_resigned:
+            raise member_replaced(self._me.member_id)
         held = {lease.shard for lease in survey.shards if lease.holder == self._me.session_id}
         self._lose([shard for shard in self._ledger.shards if shard not in held])
         is_waiting = await self._take_share(survey)
         if survey.revision != self._revision:
             self._revision = survey.revision
             await self._restore(list(self._ledger.shards))
-        self._survey_time = now() + (self._limits.impatient_survey if is_waiting else self._limits.survey)
+        pause = self._limits.impatient_survey if is_waiting else self._limits.survey
+        self._survey_time = min(self._survey_time, now() + pause)
 
     async def _take_share(self, survey: Survey) -> bool:
         """Leave what is others', take what is ours and free; says whether something is awaited."""
-        share = set(assign(self._shard_count, survey.members).get(self._me.member_id, ()))
+        share = set[int]()
+        if not self.has_resigned:
+            share.update(assign(self._shard_count, survey.members).get(self._me.member_id, ()))
         self._ledger.leave(shard for shard in self._ledger.shards if shard not in share)
         await self._release()
         wanted = [lease.shard for lease in survey.shards if lease.shard in share and lease.is_free]
         wanted = [shard for shard in wanted if shard not in self._ledger.shards]
         if wanted and not self._ledger.is_closed:
             await self._claim(wanted)
-        return bool(self._ledger.is_leaving or share - self._ledger.shards.keys())
+        return not self.has_resigned and bool(self._ledger.queue.leaving or share - self._ledger.shards.keys())
 
     async def _release(self) -> None:
         """Let go of shards whose work is done."""

@@ -19,9 +19,9 @@ from payments_service.event_log.shard_floor import decode_positions
 from payments_service.event_log.start_position import find_start
 from payments_service.event_log.stream_filter import UNCLAIMED, filter_violations, stream_filter
 from payments_service.event_log.subscriber_rights import may_do_all, require_mine
-from payments_service.scope import Caller, Scope
+from payments_service.scope import Caller
 from payments_service.storage.database import Connection, Database
-from payments_service.storage.exception_rows import ParkedRow, list_parked, replay_parked
+from payments_service.storage.exception_rows import ParkedRow, Visible, list_parked, replay_parked
 from payments_service.storage.log_rows import LogHead, read_head
 from payments_service.storage.subscriber_rows import (
     EventConditions,
@@ -125,21 +125,21 @@ class SubscriberRegistry:
         """List what is parked and within the caller's scope, the last parked first."""
         async with self._database.reading() as reading:
             row = await _mine(reading, name, caller)
-            rows = await list_parked(reading, name, _visible(row, caller), after, limit)
+            rows = await list_parked(reading, _visible(row, caller), after, limit)
             return rows, (await read_head(reading)).log_id
 
     async def replay_parked(self, name: str, event_ids: Sequence[str], caller: Caller) -> int:
         """Let parked events come again, with a fresh budget of attempts."""
         async with self._database.transaction() as tx:
             row = await _mine(tx, name, caller, lock=True)
-            replayed = await replay_parked(tx, name, _visible(row, caller), event_ids)
+            replayed = await replay_parked(tx, _visible(row, caller), event_ids)
             await touch_subscriber(tx, name)
         self._tell(name)
         return replayed
 
 
-def _visible(row: SubscriberRow, caller: Caller) -> Scope:
-    return row.scope.within(caller.scope)
+def _visible(row: SubscriberRow, caller: Caller) -> Visible:
+    return Visible(row.subscriber, row.scope.within(caller.scope), UNCLAIMED)
 
 
 async def _mine(connection: Connection, name: str, caller: Caller, *, lock: bool = False) -> SubscriberRow:

@@ -18,6 +18,7 @@ from payments_service.event_log.event_page import EventPage, page_of
 from payments_service.event_log.log_ring import LogRing
 from payments_service.event_log.poked_loop import PokedLoop
 from payments_service.event_log.response_bytes import FramedEvent
+from payments_service.observability.log_metrics import note_discontinued
 from payments_service.storage.database import Database
 from payments_service.storage.log_frames import NO_TAG
 from payments_service.storage.log_page_rows import LogNews, read_news, read_page
@@ -140,6 +141,7 @@ class Tailer:
         before = self.head
         head = await self.open()
         self.lineage += 1
+        note_discontinued()
         _log.error("event_log.discontinued", read_through=before, head=head.position, log_id=str(head.log_id))
         self.wake()
 

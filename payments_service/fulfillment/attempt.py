@@ -1,15 +1,15 @@
 """One attempt at one fulfillment, to hand it over or to take it back; it never raises what a fulfiller raised.
 
-A plug-in runs outside any transaction and under a time limit that is shorter than the lease; our own fulfillers
+A plug-in runs outside any transaction, under a time limit and for no longer than its claim holds; our own fulfillers
 run inside the transaction that settles them.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from payments_service.errors import PaymentsError
+from payments_service.fulfillment.claim_holding import holding_claim
 from payments_service.fulfillment.outcome import Outcome, failed, fulfilled, later, revoked
 from payments_service.fulfillment.plugin import FulfillerPlugin, FulfillmentTask
 from payments_service.fulfillment.registry import FulfillerRegistry
@@ -25,7 +25,8 @@ from payments_service.storage.order_rows import OrderRow, find_order, lock_order
 
 LOCAL_LEASE_SECONDS = 15.0
 """What a worker that dies in the midst of our own fulfillers delays an order by."""
-PLUGIN_LEASE_SECONDS = 90.0
+PLUGIN_LEASE_SECONDS = 15.0
+"""Renewed for as long as the plug-in works."""
 PLUGIN_SECONDS = 60.0
 MAX_ERROR = 500
 
@@ -82,17 +83,18 @@ class FulfillmentAttempts:
         if claimed.attempts > self._retries.max_attempts:
             died = "The last attempt did not end: its process died, or it outlived its lease."
             return await self._settled(claimed, failed(claimed.last_error or died))
-        return await self._tried(claimed)
+        return await self._tried(claimed, share.lease_seconds)
 
-    async def _tried(self, claimed: FulfillmentRow) -> Attempted:
+    async def _tried(self, claimed: FulfillmentRow, lease_seconds: float) -> Attempted:
         plugin = self._registry.plugin_of(claimed.purchase_type)
         try:
             if claimed.revoke_due:
-                await self._revoke(plugin, claimed)
+                await self._revoke(plugin, claimed, lease_seconds)
                 return await self._settled(claimed, revoked())
             if plugin is None:
                 return await self._settled_locally(claimed)
-            return await self._settled(claimed, fulfilled(await self._fulfill(plugin, claimed)))
+            result = await self._fulfill(plugin, claimed, lease_seconds)
+            return await self._settled(claimed, fulfilled(result))
         except AttemptLostError:
             raise
         except Exception as error:  # whatever a fulfiller raises is a failed attempt
@@ -103,18 +105,18 @@ class FulfillmentAttempts:
             return failed(error)
         return later(error, self._retries.delay(claimed.attempts, self._chance), FulfillmentState(claimed.state))
 
-    async def _fulfill(self, plugin: FulfillerPlugin, claimed: FulfillmentRow) -> dict[str, str]:
+    async def _fulfill(self, plugin: FulfillerPlugin, claimed: FulfillmentRow, lease_seconds: float) -> dict[str, str]:
         task = await self._task(claimed)
-        async with asyncio.timeout(PLUGIN_SECONDS):
+        async with holding_claim(self._database, claimed, lease_seconds, PLUGIN_SECONDS):
             result = await plugin.fulfill(task)
         return {str(key): str(value) for key, value in result.items()}
 
-    async def _revoke(self, plugin: FulfillerPlugin | None, claimed: FulfillmentRow) -> None:
+    async def _revoke(self, plugin: FulfillerPlugin | None, claimed: FulfillmentRow, lease_seconds: float) -> None:
         """Let a plug-in take back what any attempt of it may have done; the first claim has done nothing yet."""
         if plugin is None or claimed.claim_epoch <= 1:
             return
         task = await self._task(claimed)
-        async with asyncio.timeout(PLUGIN_SECONDS):
+        async with holding_claim(self._database, claimed, lease_seconds, PLUGIN_SECONDS):
             await plugin.revoke(task)
 
     async def _task(self, claimed: FulfillmentRow) -> FulfillmentTask:

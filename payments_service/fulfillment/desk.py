@@ -18,6 +18,7 @@ from payments_service.errors import (
 from payments_service.fulfillment.outcome import Outcome, failed, fulfilled, later
 from payments_service.fulfillment.settlement import Settled, settle
 from payments_service.inbox.waker import Waker
+from payments_service.observability.work_metrics import note_outcome
 from payments_service.orders.order_message import order_message
 from payments_service.orders.order_parts import parts_of
 from payments_service.orders.states import FulfillmentState
@@ -67,6 +68,8 @@ class FulfillmentDesk:
             if not repeated:
                 settled = await self._report(tx, order, row, outcome, "completed by its owner")
             answer = await _shown(tx, settled.order)
+        if not repeated:
+            note_outcome(row.purchase_type, outcome.name)
         self._wake(settled)
         return answer
 
@@ -79,10 +82,12 @@ class FulfillmentDesk:
             order, row = await _locked(tx, request.fulfillment_id, scope, request.generation)
             repeated = row.last_error == error and row.state in {FulfillmentState.FAILED, FulfillmentState.PENDING}
             settled = Settled(order)
+            outcome = self._after(row, error) if request.retry else failed(error)
             if not repeated:
-                outcome = self._after(row, error) if request.retry else failed(error)
                 settled = await self._report(tx, order, row, outcome, f"failed by its owner: {error}")
             answer = await _shown(tx, settled.order)
+        if not repeated:
+            note_outcome(row.purchase_type, outcome.name)
         self._wake(settled)
         return answer
 

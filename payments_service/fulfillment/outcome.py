@@ -24,6 +24,11 @@ class Outcome:
     revokes: bool = False
     """Whether it ends a revocation that was due."""
 
+    @property
+    def name(self) -> str:
+        """What it is called where outcomes are counted."""
+        return self.state.name if self.retry_seconds is None else "RETRIED"
+
 
 LocalFulfiller = Callable[[Connection, OrderRow, FulfillmentRow, datetime], Awaitable[Outcome]]
 """A fulfiller that needs nothing but this database: it runs inside the transaction that settles it."""

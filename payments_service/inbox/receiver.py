@@ -14,6 +14,7 @@ import structlog
 
 from payments_service.errors import StorageUnavailableError
 from payments_service.inbox.event_envelope import read_event
+from payments_service.observability.call_metrics import note_batch, note_redelivery
 from payments_service.orders.states import StripeEventState
 from payments_service.storage.database import Database
 from payments_service.storage.receipt_rows import (
@@ -77,6 +78,8 @@ class Receiver:
         waiting = _Waiting(read_event(payload, self._clock()), asyncio.get_running_loop().create_future())
         self._admit(waiting)
         stored = await waiting.stored
+        if stored.deliveries > 1:
+            note_redelivery()
         return Receipt(
             stripe_event_id=stored.stripe_event_id,
             pending=stored.state in _WORKABLE,
@@ -144,6 +147,7 @@ class Receiver:
         except RowsRefusedError as error:
             await self._store_apart(batch, error)
             return
+        note_batch(len(batch))
         for waiting in batch:
             if not waiting.stored.done():
                 waiting.stored.set_result(stored[waiting.event.stripe_event_id])

@@ -17,6 +17,7 @@ import structlog
 from payments_service.errors import FieldViolation, InvalidRequestError
 from payments_service.inbox.event_envelope import InvalidEventError, read_event
 from payments_service.inbox.waker import Waker
+from payments_service.observability.work_metrics import note_reconciled
 from payments_service.storage.database import Database
 from payments_service.storage.lease_rows import Fence, require_duty
 from payments_service.storage.receipt_rows import NewStripeEvent, store_receipts
@@ -43,8 +44,8 @@ class Reconciled:
     told_time: datetime | None = None
 
     def __add__(self, other: "Reconciled") -> "Reconciled":
-        """Sum two windows, the other one being the later."""
-        told_time = other.told_time or self.told_time
+        """Sum two readings; what happened after the first one was told may be missing in the other."""
+        told_time = self.told_time or other.told_time
         return Reconciled(self.listed + other.listed, self.missed + other.missed, told_time)
 
 
@@ -137,6 +138,7 @@ class Reconciler:
         missing = [event for event in events if event.stripe_event_id not in known]
         if missing:
             await store_receipts(self._database, missing)
+        note_reconciled(len(page), len(missing))
         for event in missing:
             self._waker.wake_event(event.stripe_event_id)
         return len(missing)

@@ -1,1 +1,1 @@
-"""What people look at: logs, later metrics and traces; it knows no stage."""
+"""What people look at: logs and metrics; it knows no stage."""

@@ -60,21 +60,25 @@ async def fold(tx: Connection, order: OrderRow, seen: Sequence[Observation], now
     # Owing tells the log: an order of version 0 owes nothing yet.
     before = await list_all_fulfillments(tx, order.order_id) if order.version else []
     owed = await _owe(tx, order, before, list(payments_of(order, facts, session_id)), now)
-    payments = await list_all_fulfillments(tx, order.order_id) if owed.changed else before
+    payments = await _payments_after(tx, order, before, owed)
     written = await _write_refunds(tx, order, payments, seen, now)
     opened = session is not None and (order.checkout_session_id != session_id or order.payment_state in NEVER_OPENED)
     if facts == known and not owed.changed and not written and not opened:
         return Folded(order, changed=False)
     # A refund names a payment: where none was known before, there is none to read.
     refunds = await list_refunds(tx, order.order_id) if before or order.payment_intent_id or written else []
-    step = _Step(known, facts, session, session_id, OrderBooks(payments, refunds), owed.fulfillment_ids, written)
+    step = _Step(known, facts, session, session_id, OrderBooks(payments, refunds), owed, written)
     return await _move(tx, order, step, now)
 
 
 @dataclass(frozen=True, slots=True)
 class _Owed:
-    fulfillment_ids: tuple[str, ...]
-    changed: bool
+    rows: Sequence[FulfillmentRow]
+    learned: bool
+
+    @property
+    def changed(self) -> bool:
+        return self.learned or bool(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class _Step:
     session: Mapping[str, Any] | None
     session_id: str
     books: OrderBooks
-    owed: tuple[str, ...]
+    owed: _Owed
     refunds: Sequence[RefundChange]
 
 
@@ -93,14 +97,23 @@ async def _owe(
 ) -> _Owed:
     """Owe what is new, and add what was learned of payments that are known."""
     rows = {row.source_id: row for row in known}
-    owed: list[str] = []
+    owed: list[FulfillmentRow] = []
     learned = False
     for payment in payments:
         if payment.source_id in rows:
             learned = await learn(tx, rows[payment.source_id], payment) or learned
-        elif fulfillment_id := await owe(tx, order, payment, now):
-            owed.append(fulfillment_id)
-    return _Owed(tuple(owed), bool(owed) or learned)
+        elif row := await owe(tx, order, payment, now):
+            owed.append(row)
+    return _Owed(owed, learned)
+
+
+async def _payments_after(
+    tx: Connection, order: OrderRow, before: Sequence[FulfillmentRow], owed: _Owed
+) -> Sequence[FulfillmentRow]:
+    """Give all payments, newest first."""
+    if owed.learned:
+        return await list_all_fulfillments(tx, order.order_id)
+    return sorted([*before, *owed.rows], key=lambda row: (row.create_time, row.fulfillment_id), reverse=True)
 
 
 async def _write_refunds(
@@ -125,8 +138,9 @@ async def _move(tx: Connection, order: OrderRow, step: _Step, now: datetime) -> 
         *standing.occurrences,
     ]
     changes = _columns(order, step, standing.books)
+    owed = [row.fulfillment_id for row in step.owed.rows]
     moved = await move_order(tx, order, changes, Story(occurrences, standing.books.parts), now)
-    return Folded(moved, changed=True, due_fulfillment_ids=(*step.owed, *standing.due_fulfillment_ids))
+    return Folded(moved, changed=True, due_fulfillment_ids=(*owed, *standing.due_fulfillment_ids))
 
 
 def _occurrence(happening: Happening, rows: Sequence[FulfillmentRow]) -> Occurrence:

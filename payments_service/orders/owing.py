@@ -52,7 +52,7 @@ def payments_of(order: OrderRow, facts: OrderFacts, session_id: str) -> Iterator
             yield _invoice_payment(invoice, facts.session.amount_total or 0 if first else 0)
 
 
-async def owe(tx: Connection, order: OrderRow, payment: Payment, now: datetime) -> str | None:
+async def owe(tx: Connection, order: OrderRow, payment: Payment, now: datetime) -> FulfillmentRow | None:
     """Owe a fulfillment for a payment; None where it is owed already."""
     values: dict[str, Any] = {
         "fulfillment_id": new_id("ful"),
@@ -71,7 +71,7 @@ async def owe(tx: Connection, order: OrderRow, payment: Payment, now: datetime) 
         "create_time": now,
         "update_time": now,
     }
-    return str(values["fulfillment_id"]) if await insert_fulfillment(tx, values) else None
+    return await insert_fulfillment(tx, values)
 
 
 async def learn(tx: Connection, row: FulfillmentRow, payment: Payment) -> bool:

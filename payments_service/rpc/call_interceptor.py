@@ -17,6 +17,7 @@ from grpc_status import rpc_status
 
 from payments_service.errors import PaymentsError
 from payments_service.identifiers import new_id
+from payments_service.observability.call_metrics import CallMeter
 from payments_service.rpc.callers import CallerResolver, Credentials
 from payments_service.rpc.method_policy import METHOD_POLICIES, require_allowed
 from payments_service.rpc.request_rules import read_request
@@ -69,6 +70,7 @@ class CallInterceptor:
 
     def unary(self, method: str, kind: type[Message], servicing: UnaryServicing) -> Callable[..., Awaitable[Message]]:
         """Wrap a method that answers once; the request comes as bytes, so that one that is none is refused kindly."""
+        meter = CallMeter(method, "unary")
 
         async def answer(data: bytes, context: Context) -> Message:
             async def work(call: Call, record: _Record) -> Message:
@@ -78,12 +80,13 @@ class CallInterceptor:
                 record.order_id = record.order_id or _order_id(response)
                 return response
 
-            return await self._around(method, context, work)
+            return await self._around(meter, method, context, work)
 
         return answer
 
     def stream(self, method: str, kind: type[Message], servicing: StreamServicing) -> Callable[..., Awaitable[None]]:
         """Wrap a method that answers with a stream of serialized responses."""
+        meter = CallMeter(method, "server_stream")
 
         async def answer(data: bytes, context: Context) -> None:
             async def work(call: Call, _: _Record) -> None:
@@ -91,7 +94,7 @@ class CallInterceptor:
                 async with aclosing(await servicing(request, call)) as responses:
                     await write_stream(context, responses, self._write_seconds)
 
-            await self._around(method, context, work)
+            await self._around(meter, method, context, work)
 
         return answer
 
@@ -99,6 +102,7 @@ class CallInterceptor:
         self, method: str, kind: type[Message], servicing: ConversationServicing
     ) -> Callable[..., Awaitable[None]]:
         """Wrap a method in which both sides send streams; requests are read when the servicer asks for them."""
+        meter = CallMeter(method, "bidi_stream")
 
         async def answer(data: AsyncIterator[bytes], context: Context) -> None:
             async def requests() -> AsyncGenerator[Message, None]:
@@ -109,24 +113,27 @@ class CallInterceptor:
                 async with aclosing(await servicing(requests(), call)) as responses:
                     await write_conversation(context, responses, self._write_seconds)
 
-            await self._around(method, context, work)
+            await self._around(meter, method, context, work)
 
         return answer
 
-    async def _around(self, method: str, context: Context, work: Callable[[Call, _Record], Awaitable[R]]) -> R:
+    async def _around(
+        self, meter: CallMeter, method: str, context: Context, work: Callable[[Call, _Record], Awaitable[R]]
+    ) -> R:
         record = _Record(method, time.perf_counter())
+        meter.began()
         try:
             answer = await work(self._admit(record, context), record)
         except Exception as error:  # whatever is raised becomes a status
             refusal = _refused(record, error)
-            _write_line(record)
+            _tell(record, meter)
             status = rpc_status.to_status(refusal.status)
             await context.abort(status.code, status.details, (*status.trailing_metadata, *refusal.pushback))
         except BaseException:
             record.code = grpc.StatusCode.CANCELLED
-            _write_line(record)
+            _tell(record, meter)
             raise
-        _write_line(record)
+        _tell(record, meter)
         return answer
 
     def _admit(self, record: _Record, context: Context) -> Call:
@@ -164,8 +171,10 @@ def _refused(record: _Record, error: Exception) -> Refusal:
     return refusal
 
 
-def _write_line(record: _Record) -> None:
-    """Write the call's one line; what a caller may be refused for is no error of ours."""
+def _tell(record: _Record, meter: CallMeter) -> None:
+    """Count the call and write its one line; what a caller may be refused for is no error of ours."""
+    seconds = time.perf_counter() - record.started
+    meter.ended(record.code.name, record.reason, seconds)
     ours = record.code is grpc.StatusCode.INTERNAL
     known = {
         "order_id": record.order_id,
@@ -179,7 +188,7 @@ def _write_line(record: _Record) -> None:
         method=record.method,
         caller=record.caller,
         code=record.code.name,
-        milliseconds=round((time.perf_counter() - record.started) * 1000, 2),
+        milliseconds=round(seconds * 1000, 2),
         **{name: value for name, value in known.items() if value},
     )
 

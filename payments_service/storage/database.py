@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from sqlalchemy import QueuePool
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from payments_service.errors import StorageUnavailableError
+from payments_service.observability.log_metrics import note_database_failure
 from payments_service.storage.outages import is_deadlock, is_outage, name_cause
 from payments_service.storage.postgres_engine import POOL_SIZE, looking_engine, patient_engine, pooled_engine
 from payments_service.storage.sqlite_engine import reading_file_engine, sqlite_engines
@@ -39,6 +41,7 @@ class Database:
     def __init__(self, engines: _Engines) -> None:
         """Take the engines of one database."""
         self._engines = engines
+        self._users = _Users()
         self._turn: AbstractAsyncContextManager[Any] | None = asyncio.Lock() if self.dialect == "sqlite" else None
 
     @property
@@ -51,10 +54,17 @@ class Database:
         """The writing engine."""
         return self._engines.writer
 
+    @property
+    def usage(self) -> "PoolUsage":
+        """How busy the connections are."""
+        pools = {id(engine.pool): engine.pool for engine in (self._engines.writer, self._engines.reader)}.values()
+        in_use = sum(pool.checkedout() for pool in pools if isinstance(pool, QueuePool))
+        return PoolUsage(in_use, max(self._users.count - in_use, 0))
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Commit when the block ends, roll back when it raises; raises StorageUnavailableError."""
-        with _translated():
+        with self._users:
             if self._turn is None:
                 async with self._engines.writer.begin() as connection:
                     yield connection
@@ -93,7 +103,7 @@ class Database:
             async with self.transaction() as connection:
                 yield connection
             return
-        with _translated():
+        with self._users:
             async with self._engines.at_once.connect() as connection:
                 yield connection
 
@@ -102,7 +112,7 @@ class Database:
 
         It bypasses the library, so what the driver takes and gives is plain; only storage/receipt_rows.py needs it.
         """
-        with _translated():
+        with self._users:
             async with self._turn or nullcontext(), self._engines.writer.connect() as connection:
                 driver: Any = (await connection.get_raw_connection()).driver_connection
                 try:
@@ -116,7 +126,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Read one snapshot; never write here."""
-        with _translated():
+        with self._users:
             async with self._engines.reader.connect() as connection:
                 yield connection
 
@@ -127,7 +137,7 @@ class Database:
             async with self.transaction() as connection:
                 yield connection
             return
-        with _translated():
+        with self._users:
             async with self._engines.patient.begin() as connection:
                 yield connection
 
@@ -137,14 +147,26 @@ class Database:
         await self._engines.writer.dispose()
 
 
-class _translated:  # noqa: N801  # used as a statement
-    """Turns a database that is away into our own error; a statement that is wrong stays as it is."""
+class PoolUsage(NamedTuple):
+    """How many connections are in use, and how many callers wait for one or for their turn to write."""
+
+    in_use: int
+    waiting: int
+
+
+class _Users:
+    """Counts who uses the database, and turns an outage into our own error; a wrong statement stays as it is."""
+
+    def __init__(self) -> None:
+        self.count = 0
 
     def __enter__(self) -> None:
-        return None
+        self.count += 1
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.count -= 1
         if error is not None and is_outage(error):
+            note_database_failure()
             message = f"The database cannot be reached ({name_cause(error)}); try again."
             raise StorageUnavailableError(message) from error
 

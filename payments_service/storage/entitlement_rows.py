@@ -1,15 +1,15 @@
 """SQL of entitlements: one a order, which its fulfillments extend and its revocations end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.scope import Scope
 from payments_service.storage.column_types import database_now
-from payments_service.storage.dialects import upsert
+from payments_service.storage.dialects import Upsert, upserts
 from payments_service.storage.tables import entitlements
 
 
@@ -32,19 +32,29 @@ class EntitlementRow:
     revoke_time: datetime | None
 
 
+_RENEWED = ("quantity", "expire_time", "grace_days", "access_end_time", "revoke_time")
+
+
+def _renewing(start: Upsert) -> Upsert:
+    again = {name: start.excluded[name] for name in _RENEWED}
+    return start.on_conflict_do_update(index_elements=["order_id"], set_=again)
+
+
+_COLUMNS = tuple(entitlements.c[field.name] for field in fields(EntitlementRow))
+# Made once: building a statement costs as much as executing it.
+_GRANTS = {name: _renewing(start) for name, start in upserts(entitlements).items()}
+_FIND = select(*_COLUMNS).where(entitlements.c.order_id == bindparam("wanted"))
+
+
 async def grant_entitlement(tx: AsyncConnection, values: dict[str, Any]) -> None:
     """Write an order's entitlement, or grant it again."""
-    statement = upsert(tx, entitlements).values(values)
-    renewed = ("quantity", "expire_time", "grace_days", "access_end_time", "revoke_time")
-    again = {name: statement.excluded[name] for name in renewed}
-    await tx.execute(statement.on_conflict_do_update(index_elements=["order_id"], set_=again))
+    await tx.execute(_GRANTS[tx.dialect.name], values)
 
 
 async def find_entitlement(reading: AsyncConnection, order_id: str) -> EntitlementRow | None:
     """Find what an order entitles to."""
-    statement = select(entitlements).where(entitlements.c.order_id == order_id)
-    row = (await reading.execute(statement)).mappings().one_or_none()
-    return None if row is None else EntitlementRow(**row)
+    row = (await reading.execute(_FIND, {"wanted": order_id})).one_or_none()
+    return None if row is None else EntitlementRow(*row)
 
 
 async def change_entitlement(tx: AsyncConnection, order_id: str, values: dict[str, Any]) -> None:

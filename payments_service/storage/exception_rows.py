@@ -55,6 +55,15 @@ class WaitingRow(NamedTuple):
     now: datetime
 
 
+class Visible(NamedTuple):
+    """Which of the events that a subscriber has aside somebody may see."""
+
+    subscriber: str
+    scope: Scope
+    unclaimed: int
+    """The type that is no purchase, of which purchase types say nothing."""
+
+
 class ParkedRow(NamedTuple):
     """An event that is parked."""
 
@@ -128,13 +137,13 @@ async def list_waiting(reading: AsyncConnection, subscriber: str, shards: Sequen
 
 
 async def list_parked(
-    reading: AsyncConnection, subscriber: str, scope: Scope, after: tuple[datetime, int] | None, limit: int
+    reading: AsyncConnection, visible: Visible, after: tuple[datetime, int] | None, limit: int
 ) -> list[ParkedRow]:
-    """List what is parked and within a scope, the last parked first."""
+    """List what is parked and may be seen, the last parked first."""
     order = (_columns.park_time.desc(), _columns.position.desc())
     statement = (
         select(*_ENTRY, _columns.attempts, _columns.reason, _columns.park_time)
-        .where(_columns.subscriber == subscriber, _columns.state == PARKED, *_within(scope))
+        .where(*_parked(visible))
         .order_by(*order)
         .limit(limit)
     )
@@ -148,11 +157,11 @@ async def list_parked(
     ]
 
 
-async def replay_parked(tx: AsyncConnection, subscriber: str, scope: Scope, event_ids: Sequence[str]) -> int:
-    """Let parked events within a scope come again with a fresh budget, some or all; says how many."""
+async def replay_parked(tx: AsyncConnection, visible: Visible, event_ids: Sequence[str]) -> int:
+    """Let parked events that may be seen come again with a fresh budget, some or all; says how many."""
     statement = (
         update(subscriber_exceptions)
-        .where(_columns.subscriber == subscriber, _columns.state == PARKED, *_within(scope))
+        .where(*_parked(visible))
         .values(state=RETRY, attempts=0, not_before=None, park_time=None)
     )
     if event_ids:
@@ -175,8 +184,11 @@ def _waiting(setting: Setting) -> dict[str, Any]:
     }
 
 
-def _within(scope: Scope) -> Iterable[ColumnElement[bool]]:
+def _parked(visible: Visible) -> Iterable[ColumnElement[bool]]:
+    yield _columns.subscriber == visible.subscriber
+    yield _columns.state == PARKED
+    scope = visible.scope
     if scope.organizations is not None:
         yield _columns.organization_id.in_(sorted(scope.organizations))
     if scope.purchase_types is not None:
-        yield _columns.purchase_type.in_(sorted(scope.purchase_types))
+        yield or_(_columns.purchase_type.in_(sorted(scope.purchase_types)), _columns.type == visible.unclaimed)

@@ -4,11 +4,11 @@ Receiving has its own file, receipt_rows.py: there thousands a second are writte
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, or_, select, tuple_, update
+from sqlalchemy import Executable, Float, bindparam, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.storage.column_types import database_now, database_now_plus
@@ -62,52 +62,67 @@ class InboxCounts(NamedTuple):
     oldest_pending_age: timedelta | None
 
 
+def _unleased() -> Any:  # noqa: ANN401  # an SQL condition
+    return or_(stripe_events.c.lease_expire_time.is_(None), stripe_events.c.lease_expire_time < database_now())
+
+
+_COLUMNS = tuple(stripe_events.c[field.name] for field in fields(InboxRow))
+# Made once: building a statement costs as much as executing it.
+_CLAIM = (
+    update(stripe_events)
+    .where(
+        stripe_events.c.stripe_event_id == bindparam("wanted"),
+        stripe_events.c.state.in_(bindparam("open_states", expanding=True)),
+        stripe_events.c.next_attempt_time <= database_now(),
+        _unleased(),
+    )
+    .values(
+        attempts=stripe_events.c.attempts + 1,
+        claim_epoch=stripe_events.c.claim_epoch + 1,
+        lease_expire_time=database_now_plus(bindparam("lease_seconds", type_=Float)),
+    )
+    .returning(*_COLUMNS)
+)
+_SETTLE = (
+    update(stripe_events)
+    .where(stripe_events.c.stripe_event_id == bindparam("wanted"), stripe_events.c.claim_epoch == bindparam("epoch"))
+    .values(lease_expire_time=None)
+)
+_POSTPONE = _SETTLE.values(next_attempt_time=database_now_plus(bindparam("delay_seconds", type_=Float)))
+_RELEASE = (
+    update(stripe_events)
+    .where(
+        stripe_events.c.payment_intent_id == bindparam("known"), stripe_events.c.state == bindparam("deferred_state")
+    )
+    .values(next_attempt_time=database_now())
+)
+
+
 async def claim_event(
     tx: AsyncConnection, stripe_event_id: str, open_states: Sequence[int], lease_seconds: float
 ) -> InboxRow | None:
     """Take a due event: its attempt is counted before the work, so that a deadly one runs out of attempts."""
-    statement = (
-        update(stripe_events)
-        .where(
-            stripe_events.c.stripe_event_id == stripe_event_id,
-            stripe_events.c.state.in_(open_states),
-            stripe_events.c.next_attempt_time <= database_now(),
-            _unleased(),
-        )
-        .values(
-            attempts=stripe_events.c.attempts + 1,
-            claim_epoch=stripe_events.c.claim_epoch + 1,
-            lease_expire_time=database_now_plus(lease_seconds),
-        )
-        .returning(*stripe_events.c)
-    )
-    return await _one(tx, statement)
+    given = {"wanted": stripe_event_id, "open_states": list(open_states), "lease_seconds": lease_seconds}
+    return await _one(tx, _CLAIM, given)
 
 
 async def settle_event(tx: AsyncConnection, stripe_event_id: str, claim_epoch: int, values: dict[str, Any]) -> bool:
     """Write what became of an event; False where another claim came in between, and nothing may be committed."""
-    statement = (
-        update(stripe_events)
-        .where(stripe_events.c.stripe_event_id == stripe_event_id, stripe_events.c.claim_epoch == claim_epoch)
-        .values({"lease_expire_time": None, **values})
-    )
-    return (await tx.execute(statement)).rowcount == 1
+    given = {"wanted": stripe_event_id, "epoch": claim_epoch, **values}
+    return (await tx.execute(_SETTLE, given)).rowcount == 1
 
 
 async def postpone_event(
     tx: AsyncConnection, stripe_event_id: str, claim_epoch: int, delay_seconds: float, values: dict[str, Any]
 ) -> bool:
     """Give an event back until later, by the database's clock."""
-    due = {"next_attempt_time": database_now_plus(delay_seconds)}
-    return await settle_event(tx, stripe_event_id, claim_epoch, due | values)
+    given = {"wanted": stripe_event_id, "epoch": claim_epoch, "delay_seconds": delay_seconds, **values}
+    return (await tx.execute(_POSTPONE, given)).rowcount == 1
 
 
 async def release_deferred(tx: AsyncConnection, deferred_state: int, *, payment_intent_id: str) -> None:
     """Make due what waited for the order that has just learned this id."""
-    statement = update(stripe_events).where(
-        stripe_events.c.payment_intent_id == payment_intent_id, stripe_events.c.state == deferred_state
-    )
-    await tx.execute(statement.values(next_attempt_time=database_now()))
+    await tx.execute(_RELEASE, {"known": payment_intent_id, "deferred_state": deferred_state})
 
 
 async def reopen_event(tx: AsyncConnection, stripe_event_id: str, pending_state: int) -> InboxRow | None:
@@ -123,9 +138,9 @@ async def reopen_event(tx: AsyncConnection, stripe_event_id: str, pending_state:
             next_attempt_time=database_now(),
             settle_time=None,
         )
-        .returning(*stripe_events.c)
+        .returning(*_COLUMNS)
     )
-    return await _one(tx, statement)
+    return await _one(tx, statement, {})
 
 
 async def due_event_ids(
@@ -147,14 +162,14 @@ async def due_event_ids(
 
 async def find_event(reading: AsyncConnection, stripe_event_id: str) -> InboxRow | None:
     """Find an event by Stripe's id."""
-    return await _one(reading, select(stripe_events).where(stripe_events.c.stripe_event_id == stripe_event_id))
+    return await _one(reading, select(*_COLUMNS).where(stripe_events.c.stripe_event_id == stripe_event_id), {})
 
 
 async def list_events(
     reading: AsyncConnection, narrowed: StripeEventFilter, after: tuple[datetime, str] | None, limit: int
 ) -> list[InboxRow]:
     """List events, the last received first, strictly after a key of an earlier page."""
-    statement = select(stripe_events)
+    statement = select(*_COLUMNS)
     if narrowed.states:
         statement = statement.where(stripe_events.c.state.in_(narrowed.states))
     if narrowed.type:
@@ -164,7 +179,7 @@ async def list_events(
     if after is not None:
         statement = statement.where(tuple_(stripe_events.c.receive_time, stripe_events.c.stripe_event_id) < after)
     newest = statement.order_by(stripe_events.c.receive_time.desc(), stripe_events.c.stripe_event_id.desc())
-    return [InboxRow(**row) for row in (await reading.execute(newest.limit(limit))).mappings()]
+    return [InboxRow(*row) for row in await reading.execute(newest.limit(limit))]
 
 
 async def count_events(reading: AsyncConnection, open_states: Sequence[int]) -> InboxCounts:
@@ -178,10 +193,6 @@ async def count_events(reading: AsyncConnection, open_states: Sequence[int]) -> 
     return InboxCounts(by_state, None if since is None else max(now - since, timedelta()))
 
 
-def _unleased() -> Any:  # noqa: ANN401  # an SQL condition
-    return or_(stripe_events.c.lease_expire_time.is_(None), stripe_events.c.lease_expire_time < database_now())
-
-
-async def _one(connection: AsyncConnection, statement: Any) -> InboxRow | None:  # noqa: ANN401
-    row = (await connection.execute(statement)).mappings().one_or_none()
-    return None if row is None else InboxRow(**row)
+async def _one(connection: AsyncConnection, statement: Executable, given: dict[str, Any]) -> InboxRow | None:
+    row = (await connection.execute(statement, given)).one_or_none()
+    return None if row is None else InboxRow(*row)

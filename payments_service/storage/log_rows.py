@@ -22,6 +22,16 @@ LOG_CHANNEL = "payments_event_log"
 """Where PostgreSQL tells that the log has grown; only a sequencer notifies, for those commits take turns."""
 HEAD_COLUMNS = (event_log_head.c.log_id, event_log_head.c.position, event_log_head.c.trimmed_through)
 _SEQUENCE = select(func.sequence_events(bindparam("most", type_=Integer)))
+_STAGE = insert(event_outbox)
+_OLDEST = select(event_outbox.c.id).order_by(event_outbox.c.id).limit(SEQUENCE_BATCH).scalar_subquery()
+_TAKE = delete(event_outbox).where(event_outbox.c.id.in_(_OLDEST)).returning(event_outbox)
+_HEAD_AND_TIMES = select(
+    *HEAD_COLUMNS,
+    database_now(),
+    select(event_log.c.sequence_time).where(event_log.c.position == event_log_head.c.position).scalar_subquery(),
+)
+_LOG = insert(event_log)
+_MOVE_HEAD = update(event_log_head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ async def append_events(tx: AsyncConnection, events: list[OutboxEvent]) -> None:
     """Stage events in the transaction of their transition; call it after the order's row is locked."""
     if events:
         rows = [{name: getattr(event, name) for name in _OUTBOX_COLUMNS} for event in events]
-        await tx.execute(insert(event_outbox), rows)
+        await tx.execute(_STAGE, rows)
 
 
 async def sequence_events(writing: AsyncConnection) -> int:
@@ -86,16 +96,13 @@ async def sequence_events(writing: AsyncConnection) -> int:
 
 
 async def _sequence_here(tx: AsyncConnection) -> int:
-    log = await read_head(tx)
-    oldest = select(event_outbox.c.id).order_by(event_outbox.c.id).limit(SEQUENCE_BATCH)
-    taken = delete(event_outbox).where(event_outbox.c.id.in_(oldest.scalar_subquery())).returning(event_outbox)
-    rows = sorted((await tx.execute(taken)).mappings(), key=lambda row: row["id"])
+    rows = sorted((await tx.execute(_TAKE)).mappings(), key=lambda row: row["id"])
     if not rows:
         return 0
-    time = await _log_time(tx, log.position)
+    log, time = await _head_and_time(tx)
     placed = list(enumerate(rows, log.position + 1))
-    await tx.execute(insert(event_log), [_logged(row, log.log_id, position, time) for position, row in placed])
-    await tx.execute(update(event_log_head).values(position=log.position + len(rows)))
+    await tx.execute(_LOG, [_logged(row, log.log_id, position, time) for position, row in placed])
+    await tx.execute(_MOVE_HEAD, {"position": log.position + len(rows)})
     return len(rows)
 
 
@@ -137,10 +144,12 @@ async def first_position_since(reading: AsyncConnection, time: datetime) -> int 
     return position
 
 
-async def _log_time(tx: AsyncConnection, head: int) -> datetime:
-    """Give the database's time, but never one before the last entry's: by position, the log's time does not go back."""
-    last = select(event_log.c.sequence_time).where(event_log.c.position == head).scalar_subquery()
+async def _head_and_time(tx: AsyncConnection) -> tuple[LogHead, datetime]:
+    """Give where the log stands and the database's time, but never one before the last entry's.
+
+    By position, the log's time does not go back.
+    """
     now: datetime
     newest: datetime | None
-    now, newest = (await tx.execute(select(database_now(), last))).one()
-    return max(now, newest) if newest else now
+    log_id, position, trimmed, now, newest = (await tx.execute(_HEAD_AND_TIMES)).one()
+    return LogHead(UUID(hex=log_id), position, trimmed), max(now, newest) if newest else now

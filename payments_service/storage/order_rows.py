@@ -1,15 +1,15 @@
 """SQL of orders; reads for a caller take the caller's scope, and another organization's order is not found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, tuple_, update
+from sqlalchemy import ColumnElement, Executable, Select, bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.scope import EVERYTHING, Scope
-from payments_service.storage.dialects import insert_ignoring
+from payments_service.storage.dialects import ignoring_inserts
 from payments_service.storage.tables import orders
 
 
@@ -70,57 +70,61 @@ class OrderFilter:
     fulfillment_states: tuple[int, ...] = ()
 
 
+ORDER_COLUMNS = tuple(orders.c[field.name] for field in fields(OrderRow))
+# Made once: building a statement costs as much as executing it.
+_BY_ID = select(*ORDER_COLUMNS).where(orders.c.order_id == bindparam("wanted"))
+_LOCK = _BY_ID.with_for_update()
+_UPDATE = update(orders).where(orders.c.order_id == bindparam("wanted")).returning(*ORDER_COLUMNS)
+_INSERTS = {name: insert.returning(*ORDER_COLUMNS) for name, insert in ignoring_inserts(orders).items()}
+
+
 async def insert_order(tx: AsyncConnection, values: dict[str, Any]) -> OrderRow | None:
     """Insert a new order; None where the caller's request id has one already."""
-    statement = insert_ignoring(tx, orders).values(values).returning(*orders.c)
-    row = (await tx.execute(statement)).mappings().one_or_none()
-    return None if row is None else OrderRow(**row)
+    return await _one(tx, _INSERTS[tx.dialect.name], values)
 
 
 async def find_by_request(
     reading: AsyncConnection, organization_id: str, created_by: str, request_id: str
 ) -> OrderRow | None:
     """Find the order that a caller's request has made."""
-    return await _one(
-        reading,
-        select(orders).where(
-            orders.c.organization_id == organization_id,
-            orders.c.created_by == created_by,
-            orders.c.request_id == request_id,
-        ),
+    statement = select(*ORDER_COLUMNS).where(
+        orders.c.organization_id == organization_id,
+        orders.c.created_by == created_by,
+        orders.c.request_id == request_id,
     )
+    return await _one(reading, statement, {})
 
 
 async def find_order(reading: AsyncConnection, order_id: str, scope: Scope) -> OrderRow | None:
     """Find an order of the scope by its id."""
-    return await _one(reading, select(orders).where(orders.c.order_id == order_id, *_within(scope)))
+    return await _one(reading, _scoped(_BY_ID, scope), {"wanted": order_id})
 
 
 async def find_by_session(reading: AsyncConnection, session_id: str, scope: Scope) -> OrderRow | None:
     """Find an order of the scope by its checkout session."""
-    return await _one(reading, select(orders).where(orders.c.checkout_session_id == session_id, *_within(scope)))
+    statement = select(*ORDER_COLUMNS).where(orders.c.checkout_session_id == session_id)
+    return await _one(reading, _scoped(statement, scope), {})
 
 
 async def lock_order(tx: AsyncConnection, order_id: str, scope: Scope = EVERYTHING) -> OrderRow | None:
     """Lock an order's row until the transaction ends; always before the inbox's or a fulfillment's row."""
-    return await _one(tx, select(orders).where(orders.c.order_id == order_id, *_within(scope)).with_for_update())
+    return await _one(tx, _scoped(_LOCK, scope), {"wanted": order_id})
 
 
 async def update_order(tx: AsyncConnection, order_id: str, values: dict[str, Any]) -> OrderRow:
     """Change an order that this transaction has locked."""
-    statement = update(orders).where(orders.c.order_id == order_id).values(values).returning(*orders.c)
-    return OrderRow(**(await tx.execute(statement)).mappings().one())
+    return OrderRow(*(await tx.execute(_UPDATE, {"wanted": order_id, **values})).one())
 
 
 async def list_orders(
     reading: AsyncConnection, scope: Scope, narrowed: OrderFilter, after: tuple[datetime, str] | None, limit: int
 ) -> list[OrderRow]:
     """List orders of the scope, newest first, strictly after a key of an earlier page."""
-    statement = select(orders).where(*_within(scope), *_narrowing(narrowed))
+    statement = select(*ORDER_COLUMNS).where(*_within(scope), *_narrowing(narrowed))
     if after is not None:
         statement = statement.where(tuple_(orders.c.create_time, orders.c.order_id) < after)
     newest = statement.order_by(orders.c.create_time.desc(), orders.c.order_id.desc()).limit(limit)
-    return [OrderRow(**row) for row in (await reading.execute(newest)).mappings()]
+    return [OrderRow(*row) for row in await reading.execute(newest)]
 
 
 def _narrowing(narrowed: OrderFilter) -> list[ColumnElement[bool]]:
@@ -148,6 +152,11 @@ def _within(scope: Scope) -> Sequence[ColumnElement[bool]]:
     return conditions
 
 
-async def _one(connection: AsyncConnection, statement: Select[Any]) -> OrderRow | None:
-    row = (await connection.execute(statement)).mappings().one_or_none()
-    return None if row is None else OrderRow(**row)
+def _scoped(statement: Select[Any], scope: Scope) -> Select[Any]:
+    conditions = _within(scope)
+    return statement.where(*conditions) if conditions else statement
+
+
+async def _one(connection: AsyncConnection, statement: Executable, values: dict[str, Any]) -> OrderRow | None:
+    row = (await connection.execute(statement, values)).one_or_none()
+    return None if row is None else OrderRow(*row)

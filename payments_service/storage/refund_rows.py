@@ -1,10 +1,10 @@
 """SQL of refunds: those that a caller asked for, committed before Stripe is, and those that Stripe tells of."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments_service.storage.column_types import database_now, database_now_plus
@@ -40,6 +40,14 @@ class RefundRow:
     asking_doubtful: bool
     create_time: datetime
     update_time: datetime
+
+
+_COLUMNS = tuple(refunds.c[field.name] for field in fields(RefundRow))
+_OF_ORDER = (
+    select(*_COLUMNS)
+    .where(refunds.c.order_id == bindparam("wanted"))
+    .order_by(refunds.c.create_time.desc(), refunds.c.refund_id.desc())
+)
 
 
 async def insert_refund(tx: AsyncConnection, values: dict[str, Any]) -> RefundRow | None:
@@ -120,9 +128,7 @@ async def unanswered_refund_ids(
 
 async def list_refunds(reading: AsyncConnection, order_id: str) -> list[RefundRow]:
     """List all refunds of an order, newest first."""
-    statement = select(refunds).where(refunds.c.order_id == order_id)
-    newest = statement.order_by(refunds.c.create_time.desc(), refunds.c.refund_id.desc())
-    return [RefundRow(**row) for row in (await reading.execute(newest)).mappings()]
+    return [RefundRow(*row) for row in await reading.execute(_OF_ORDER, {"wanted": order_id})]
 
 
 async def list_shown_refunds(reading: AsyncConnection, order_ids: list[str]) -> dict[str, list[RefundRow]]:

@@ -7,6 +7,8 @@ from sqlalchemy import NullPool, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from payments_service.storage.sqlite_connection import SqliteConnection
+
 SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -20,11 +22,10 @@ READERS = 4
 
 def sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
     """Make the writer and the readers of a file, whose folder is made too."""
-    path = make_url(url).database
+    path = make_url(url).database or ""
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30, hide_parameters=True)
-    reader = create_async_engine(url, pool_size=READERS, max_overflow=0, pool_timeout=30, hide_parameters=True)
+    writer, reader = _engine(url, path, 1), _engine(url, path, READERS)
     _prepare(writer, "BEGIN IMMEDIATE")
     _prepare(reader, "BEGIN")
     return writer, reader
@@ -38,10 +39,16 @@ def reading_file_engine(url: str) -> AsyncEngine:
     )
 
 
+def _engine(url: str, path: str, size: int) -> AsyncEngine:
+    connecting = {"async_creator_fn": lambda *_, **__: SqliteConnection(path)}
+    return create_async_engine(
+        url, pool_size=size, max_overflow=0, pool_timeout=30, hide_parameters=True, connect_args=connecting
+    )
+
+
 def _prepare(engine: AsyncEngine, begin: str) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(connection: Any, _: object) -> None:  # noqa: ANN401
-        connection.isolation_level = None  # the driver must not begin on its own
         cursor = connection.cursor()
         for pragma in SQLITE_PRAGMAS:
             cursor.execute(pragma)
@@ -54,4 +61,4 @@ def _prepare(engine: AsyncEngine, begin: str) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:  # noqa: ANN401
-        connection.exec_driver_sql(begin)
+        connection.connection.driver_connection.begin_with(begin)

@@ -27,9 +27,12 @@ class LoggedEvent(NamedTuple):
     event_id: str
 
 
+_INSERT = insert(timeline)
+
+
 async def add_timeline_row(tx: AsyncConnection, order_id: str, row: TimelineRow) -> None:
     """Note what was done, in the transaction that does it."""
-    await tx.execute(insert(timeline).values(order_id=order_id, **row._asdict()))
+    await tx.execute(_INSERT, {"order_id": order_id, **row._asdict()})
 
 
 async def list_timeline(reading: AsyncConnection, order_id: str) -> list[TimelineRow]:

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import stripe
 
+from payments_service.observability.call_metrics import stripe_call
 from payments_service.stripe_gateway.failures import Attempts, explain_failure
 
 CONNECT_SECONDS = 5.0
@@ -74,43 +75,50 @@ class StripeGateway:
     ) -> Json:
         """Make a checkout session; the same key and parameters give the same one for 24 hours."""
         options = {"idempotency_key": idempotency_key, **_on_account(account)}
-        return await self._call("post", SESSIONS, {**parameters, **options}, budget)
+        return await self._call("create_session", "post", SESSIONS, {**parameters, **options}, budget)
 
     async def retrieve_session(self, session_id: str, /, *, account: str, budget: float) -> Json:
         """Read a session as it is now."""
-        return await self._call("get", f"{SESSIONS}/{session_id}", _on_account(account), budget)
+        return await self._call("retrieve_session", "get", f"{SESSIONS}/{session_id}", _on_account(account), budget)
 
     async def expire_session(self, session_id: str, *, idempotency_key: str, account: str, budget: float) -> Json:
         """Close an open session; one that is not open is refused, so that a new key is safe each time."""
         options = {"idempotency_key": idempotency_key, **_on_account(account)}
-        return await self._call("post", f"{SESSIONS}/{session_id}/expire", options, budget)
+        return await self._call("expire_session", "post", f"{SESSIONS}/{session_id}/expire", options, budget)
 
     async def retrieve_subscription(self, subscription_id: str, *, account: str, budget: float) -> Json:
         """Read a subscription as it is now."""
-        return await self._call("get", f"/v1/subscriptions/{subscription_id}", _on_account(account), budget)
+        return await self._call(
+            "retrieve_subscription", "get", f"/v1/subscriptions/{subscription_id}", _on_account(account), budget
+        )
 
     async def retrieve_invoice(self, invoice_id: str, /, *, account: str, budget: float) -> Json:
         """Read an invoice as it is now."""
-        return await self._call("get", f"/v1/invoices/{invoice_id}", _on_account(account), budget)
+        return await self._call("retrieve_invoice", "get", f"/v1/invoices/{invoice_id}", _on_account(account), budget)
 
     async def list_invoice_payments(self, invoice_id: str, *, account: str, budget: float) -> list[Json]:
         """List which payments have paid an invoice."""
         asked = {"invoice": invoice_id, "status": "paid", "limit": 100, **_on_account(account)}
-        return [dict(row) for row in (await self._call("get", "/v1/invoice_payments", asked, budget))["data"]]
+        return [
+            dict(row)
+            for row in (await self._call("list_invoice_payments", "get", "/v1/invoice_payments", asked, budget))["data"]
+        ]
 
     async def create_refund(
         self, parameters: Mapping[str, Any], *, idempotency_key: str, account: str, budget: float
     ) -> Json:
         """Give money back; the same key and parameters are one refund for 24 hours."""
         options = {"idempotency_key": idempotency_key, **_on_account(account)}
-        return await self._call("post", "/v1/refunds", {**parameters, **options}, budget)
+        return await self._call("create_refund", "post", "/v1/refunds", {**parameters, **options}, budget)
 
     async def cancel_subscription(
         self, subscription_id: str, *, idempotency_key: str, account: str, budget: float
     ) -> Json:
         """End a subscription now."""
         options = {"idempotency_key": idempotency_key, **_on_account(account)}
-        return await self._call("delete", f"/v1/subscriptions/{subscription_id}", options, budget)
+        return await self._call(
+            "cancel_subscription", "delete", f"/v1/subscriptions/{subscription_id}", options, budget
+        )
 
     async def schedule_cancellation(
         self, subscription_id: str, *, idempotency_key: str, account: str, budget: float
@@ -118,7 +126,7 @@ class StripeGateway:
         """End a subscription when the period that is paid for is over."""
         options = {"idempotency_key": idempotency_key, **_on_account(account)}
         asked = {"cancel_at_period_end": True, **options}
-        return await self._call("post", f"/v1/subscriptions/{subscription_id}", asked, budget)
+        return await self._call("schedule_cancellation", "post", f"/v1/subscriptions/{subscription_id}", asked, budget)
 
     async def list_refunds(
         self, *, charge_id: str = "", payment_intent_id: str = "", account: str, budget: float
@@ -126,7 +134,7 @@ class StripeGateway:
         """List the refunds of a charge or payment, the newest hundred."""
         named = {"charge": charge_id} if charge_id else {"payment_intent": payment_intent_id}
         asked = {**named, "limit": 100, **_on_account(account)}
-        return [dict(row) for row in (await self._call("get", "/v1/refunds", asked, budget))["data"]]
+        return [dict(row) for row in (await self._call("list_refunds", "get", "/v1/refunds", asked, budget))["data"]]
 
     async def list_events(
         self, *, since: datetime, until: datetime, starting_after: str, account: str, budget: float
@@ -138,7 +146,7 @@ class StripeGateway:
             **({"starting_after": starting_after} if starting_after else {}),
             **_on_account(account),
         }
-        answer = await self._ask("get", "/v1/events", asked, budget)
+        answer = await self._ask("list_events", "get", "/v1/events", asked, budget)
         return EventPage([dict(event) for event in answer.data["data"]], answer.data["has_more"], _time_of(answer))
 
     async def find_session(
@@ -149,7 +157,7 @@ class StripeGateway:
         created = {"gte": int(since.timestamp()), "lte": int(until.timestamp()) + 1}
         page: Json = {"created": created, "limit": PAGE, **_on_account(account)}
         while True:
-            found = await self._call("get", SESSIONS, page, end - asyncio.get_running_loop().time())
+            found = await self._call("find_session", "get", SESSIONS, page, end - asyncio.get_running_loop().time())
             for session in found["data"]:
                 if session.get("client_reference_id") == order_id:
                     return dict(session)
@@ -159,20 +167,21 @@ class StripeGateway:
 
     async def look(self, path: str, parameters: Json, *, account: str, budget: float) -> Reply:
         """Read anything, with what Stripe says beside it; for whoever examines an installation."""
-        return await self._ask("get", path, {**parameters, **_on_account(account)}, budget)
+        return await self._ask("look", "get", path, {**parameters, **_on_account(account)}, budget)
 
-    async def _call(self, method: str, path: str, parameters: Json, budget: float) -> Json:
-        return (await self._ask(method, path, parameters, budget)).data
+    async def _call(self, operation: str, method: str, path: str, parameters: Json, budget: float) -> Json:
+        return (await self._ask(operation, method, path, parameters, budget)).data
 
-    async def _ask(self, method: str, path: str, parameters: Json, budget: float) -> Reply:
+    async def _ask(self, operation: str, method: str, path: str, parameters: Json, budget: float) -> Reply:
         attempts = Attempts(writes=method != "get")
         _attempts.set(attempts)
-        try:
-            async with asyncio.timeout(min(budget, REQUEST_SECONDS)):
-                response = await self._client.raw_request_async(method, path, **parameters)
-            return Reply(_object(response.data), response.headers)
-        except (stripe.StripeError, TimeoutError) as error:
-            raise explain_failure(error, attempts) from error
+        with stripe_call(operation):
+            try:
+                async with asyncio.timeout(min(budget, REQUEST_SECONDS)):
+                    response = await self._client.raw_request_async(method, path, **parameters)
+                return Reply(_object(response.data), response.headers)
+            except (stripe.StripeError, TimeoutError) as error:
+                raise explain_failure(error, attempts) from error
 
 
 class _WatchedClient(stripe.AIOHTTPClient):

@@ -61,6 +61,7 @@ class PostgresServer:
         self._keeper: subprocess.Popen[str] | None = None
         self._numbers = count(1)
         self._has_template = False
+        self._has_started = False
 
     @property
     def data(self) -> Path:
@@ -86,8 +87,9 @@ class PostgresServer:
         for _ in range(20):
             self._settle_port()
             if self._try_to_start():
+                self._has_started = True
                 return
-            self._port = 0
+            self._port = self._port if self._has_started else 0
         raise RuntimeError((self._data / "log").read_text()[-2000:])
 
     def stop(self, how: str = "fast") -> None:

@@ -10,6 +10,7 @@ from broker_servers.valkey import Valkey
 from database_servers.postgres_binaries import find_programs
 from database_servers.postgres_server import PostgresServer, running_postgres
 
+from .recovery_times import table_of, taken_recoveries
 from .scene import Scene, open_scene
 
 KILLS = int(os.environ.get("PAYMENTS_TEST_KILLS", "10"))
@@ -34,6 +35,14 @@ async def scene(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
         yield opened
 
 
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def shared_scene(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """Give one such scene to the tests of several files."""
+    folder = tmp_path_factory.mktemp("shared")
+    async with open_scene(server, folder, Valkey(), "serve", "bridge", "worker", "worker-2") as opened:
+        yield opened
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rabbit_scene(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     """Give the service on PostgreSQL and RabbitMQ."""
@@ -41,3 +50,20 @@ async def rabbit_scene(server: PostgresServer, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("installation")
     async with open_scene(server, folder, RabbitMq(), "serve", "bridge", "worker") as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def recoveries(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep the recovery times of each test in its report, which finds its way from any process of the run."""
+    yield
+    request.node.user_properties.extend(taken_recoveries(request.node.name))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how long after each fault's end all was well again."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    ended = [each for each in reports if isinstance(each, pytest.TestReport) and each.when == "teardown"]
+    if lines := list(table_of(fact for report in ended for fact in report.user_properties)):
+        terminalreporter.section("seconds from a fault's end until all was well")
+        terminalreporter.write_line("longest    mean times  fault")
+        terminalreporter.write_line("\n".join(lines))

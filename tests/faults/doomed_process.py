@@ -1,20 +1,23 @@
 """Runs a command of ours in a process that kills itself at a boundary of a transaction, as a power cut would.
 
 Run as `python doomed_process.py DOOM COMMAND...`, with a doom of `before-commit:N`, `after-commit:N` (the Nth writing
-transaction), `at-event:FILE` (whenever it has claimed the event whose id the file holds) or `asleep:N` (it does not
-die but stops when it has made its Nth claim of an event).
+transaction), `before-statement:PATTERN` (the first that begins so), `at-events-of:ID` (when it works on an event about
+this object), or one by which it does not die but stops: `asleep:N` (at its Nth claim of an event) and
+`asleep-at-duty:NAME` (when it is about to prove in a transaction that this duty is its own).
 """
 
 import os
+import re
 import signal
 import sys
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
 
-WRITES = ("INSERT", "UPDATE", "DELETE")
+WRITES = ("INSERT", "UPDATE", "DELETE", "WITH")
+"""Not the sequencer, which begins before anything else does: it has a doom of its own."""
+FENCING = "SELECT set_config("
 
 
 def die() -> None:
@@ -39,7 +42,7 @@ class CommitDoom:
         event.listen(Engine, "rollback", self._forget)
 
     def _begin_statement(self, connection: Any, _: Any, statement: str, *__: Any) -> None:  # noqa: ANN401
-        if not statement.lstrip().startswith(WRITES) and not statement.lstrip().startswith("WITH"):
+        if not statement.lstrip().startswith(WRITES):
             return
         if _commits_by_itself(connection):
             self._boundary(before=True)
@@ -47,7 +50,7 @@ class CommitDoom:
             self._writing.add(id(connection.connection.dbapi_connection))
 
     def _end_statement(self, connection: Any, _: Any, statement: str, *__: Any) -> None:  # noqa: ANN401
-        if statement.lstrip().startswith((*WRITES, "WITH")) and _commits_by_itself(connection):
+        if statement.lstrip().startswith(WRITES) and _commits_by_itself(connection):
             self._boundary(before=False)
 
     def _commit(self, connection: Any) -> None:  # noqa: ANN401
@@ -67,14 +70,36 @@ class CommitDoom:
             die()
 
 
-def watch_event(file: Path) -> None:
-    """Die whenever a statement on the inbox has named the event: it is claimed by then, and nothing of it done."""
+def watch_statements(pattern: str) -> None:
+    """Die before the first statement that matches."""
 
-    def look(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:  # noqa: ANN401
-        if statement.startswith("UPDATE stripe_events") and file.exists() and file.read_text() in str(parameters):
+    def look(_: Any, __: Any, statement: str, *___: Any) -> None:  # noqa: ANN401
+        if re.match(pattern, statement):
             die()
 
-    event.listen(Engine, "after_cursor_execute", look)
+    event.listen(Engine, "before_cursor_execute", look)
+
+
+def watch_duty(name: str) -> None:
+    """Stop once, as if the machine were paused, in the transaction that is to write under a duty's lease."""
+    left = [name]
+
+    def look(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:  # noqa: ANN401
+        if statement.startswith(FENCING) and left and left[0] in str(parameters):
+            left.clear()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    event.listen(Engine, "before_cursor_execute", look)
+
+
+def watch_events_of(object_id: str) -> None:
+    """Die whenever an event about this object of Stripe's is worked on, before anything of that is committed."""
+
+    def look(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:  # noqa: ANN401
+        if statement.startswith("INSERT INTO event_outbox") and object_id in str(parameters):
+            die()
+
+    event.listen(Engine, "before_cursor_execute", look)
 
 
 def watch_claims(number: int) -> None:
@@ -95,12 +120,17 @@ def _commits_by_itself(connection: Any) -> bool:  # noqa: ANN401
 def main() -> None:
     """Run the rest of the command line as `payments` would."""
     doom, _, what = sys.argv.pop(1).partition(":")
-    if doom == "at-event":
-        watch_event(Path(what))
-    elif doom == "asleep":
-        watch_claims(int(what))
-    else:
-        CommitDoom(doom, int(what)).watch()
+    match doom:
+        case "at-events-of":
+            watch_events_of(what)
+        case "asleep":
+            watch_claims(int(what))
+        case "asleep-at-duty":
+            watch_duty(what)
+        case "before-statement":
+            watch_statements(what)
+        case _:
+            CommitDoom(doom, int(what)).watch()
     from payments_service.cli.app import main as run
 
     run()

@@ -21,6 +21,8 @@ class FaultProxy:
         self.latency = 0.0
         self.cut_after: int | None = None
         """How many more bytes pass before the connection that carries them is cut."""
+        self.cut_replies_at: int | None = None
+        """How many bytes of replies each connection carries before it is cut."""
 
     async def open(self) -> None:
         """Listen, again on the same port if it has listened before."""
@@ -45,7 +47,7 @@ class FaultProxy:
 
     def heal(self) -> None:
         """Pass everything on; what waited in a black hole goes on too."""
-        self.latency, self.cut_after = 0.0, None
+        self.latency, self.cut_after, self.cut_replies_at = 0.0, None, None
         self._flowing.set()
 
     async def close(self) -> None:
@@ -68,7 +70,7 @@ class FaultProxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         their_reader, their_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         self._writers.add(their_writer)
-        ways = [self._pump(reader, their_writer), self._pump(their_reader, writer)]
+        ways = [self._pump(reader, their_writer), self._pump(their_reader, writer, replies=True)]
         tasks = [asyncio.create_task(way) for way in ways]
         self._tasks.update(tasks)
         try:
@@ -80,20 +82,30 @@ class FaultProxy:
             self._writers.discard(their_writer)
             their_writer.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, replies: bool = False) -> None:
+        passed = 0
         with suppress(OSError):
             while chunk := await reader.read(CHUNK):
                 await asyncio.sleep(self.latency)
                 await self._flowing.wait()
-                if self.cut_after is not None and len(chunk) >= self.cut_after:
-                    writer.write(chunk[: self.cut_after])
-                    await writer.drain()
-                    self.cut_after = None
-                    return
-                if self.cut_after is not None:
-                    self.cut_after -= len(chunk)
-                writer.write(chunk)
+                allowed = self._allowed(len(chunk), passed, replies=replies)
+                writer.write(chunk[:allowed])
                 await writer.drain()
+                if allowed < len(chunk):
+                    return
+                passed += len(chunk)
+
+    def _allowed(self, size: int, passed: int, *, replies: bool) -> int:
+        """Say how much of a piece passes; after less than all of it the connection is cut."""
+        if replies and self.cut_replies_at is not None:
+            return max(0, min(size, self.cut_replies_at - passed))
+        if self.cut_after is None:
+            return size
+        if size >= self.cut_after:
+            allowed, self.cut_after = self.cut_after - 1, None
+            return allowed
+        self.cut_after -= size
+        return size
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from broker_servers.broker_process import free_port
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONTRACT = ROOT / "tests" / "contract" / "owner"
 RECORDER = Path(__file__).parent / "checker" / "recorder.py"
-PATIENCE = 60.0
+PATIENCE = 120.0
 SECRET = "whsec_faults"
 
 
@@ -111,6 +111,8 @@ class Installation:
         self.ports = {name: free_port() for name in ("grpc", "bridge", "sandbox")}
         self.sandbox_url = f"http://127.0.0.1:{self.ports['sandbox']}"
         self.target = f"127.0.0.1:{self.ports['grpc']}"
+        self.reached_at = self.target
+        """Where callers and subscribers reach it: a link of theirs may lie between."""
         self.history = folder / "history.jsonl"
         self._variables = self._environment(broker_url) | variables
         self.members: dict[str, Member] = {}
@@ -136,7 +138,7 @@ class Installation:
         scratch = self.folder / "stubs"
         scratch.mkdir()
         self.history.touch()
-        command = [sys.executable, str(RECORDER), str(CONTRACT), str(scratch), self.target, str(self.history)]
+        command = [sys.executable, str(RECORDER), str(CONTRACT), str(scratch), self.reached_at, str(self.history)]
         self.members["recorder"] = Member("recorder", command, dict(os.environ), self.folder)
         return self.members["recorder"]
 
@@ -176,6 +178,12 @@ class Installation:
             yield
         finally:
             await self.sandbox("DELETE", "faults")
+
+    def tracebacks(self) -> list[str]:
+        """Give what our processes have logged as errors of their own: no fault from outside is one."""
+        logged = (line for file in sorted(self.folder.glob("*.log")) for line in file.read_text().splitlines())
+        whole = (line for line in logged if line.startswith("{") and line.endswith("}"))
+        return [told["exception"] for told in map(json.loads, whole) if "exception" in told]
 
     def told(self) -> str:
         """Give what the subscriber has written down so far."""

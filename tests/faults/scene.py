@@ -35,20 +35,21 @@ class Scene:
 
 @asynccontextmanager
 async def open_scene(
-    server: PostgresServer, folder: Path, kind: BrokerKind, *names: str, linked: Sequence[str] = ()
+    server: PostgresServer, folder: Path, kind: BrokerKind, *names: str, linked: Sequence[str] = (), **variables: str
 ) -> AsyncIterator[Scene]:
     """Run the named processes on a database and a broker of their own, with a proxy on each link that is named."""
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(server.new_database())
         broker = await stack.enter_async_context(running_broker(kind))
-        installation = Installation(folder, url, broker.url)
+        installation = Installation(folder, url, broker.url, **variables)
         stack.push_async_callback(installation.close)
         behind = _behind(installation, broker, url)
         links = {name: await stack.enter_async_context(proxying(behind[name])) for name in linked}
         installation.go_by(**_variables(installation, links, behind))
-        target = f"127.0.0.1:{links['caller'].port}" if "caller" in links else ""
+        if "caller" in links:
+            installation.reached_at = f"127.0.0.1:{links['caller'].port}"
         await installation.start(*names)
-        yield Scene(server, broker, installation, Shoppers(installation, target), links)
+        yield Scene(server, broker, installation, Shoppers(installation), links)
 
 
 def _behind(installation: Installation, broker: BrokerProcess, database_url: str) -> dict[str, int]:

@@ -49,6 +49,8 @@ async def test_all_being_well_is_said_to_be_well_and_what_comes_twice_is_no_harm
         (lambda seen: seen.entitlements.append("ord_1"), "ord_1 is paid and has 2 entitlements"),
         (lambda seen: seen.paid_orders.remove("ord_2"), "ord_2 is fulfilled and was not paid"),
         (lambda seen: seen.sessions_of.update(["ord_1"]), "ord_1 has 2 sessions"),
+        (lambda seen: seen.refunds_of.update(["ord_1"]), "ord_1 is paid back and has 0 REVOKED events"),
+        (lambda seen: seen.refunds_of.update(ord_1=2), "ord_1 has 2 refunds"),
         (lambda seen: seen.log.pop(3), "the log has gaps"),
         (lambda seen: seen.log[0].update(order_version=2), "ord_1 is out of order in the log"),
         (lambda seen: seen.history.pop(), "e6 was not delivered"),

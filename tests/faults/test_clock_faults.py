@@ -10,6 +10,7 @@ import pytest_asyncio
 from broker_servers.valkey import Valkey
 from database_servers.postgres_server import PostgresServer
 
+from .conftest import LONG
 from .scene import Scene, open_scene
 
 pytestmark = [
@@ -20,6 +21,8 @@ pytestmark = [
 ]
 SIX_MINUTES = 360
 A_DAY = 86_400
+STATES = "SELECT state FROM stripe_events"
+PENDING, DEFERRED = 1, 6
 
 
 class HostClock:
@@ -92,3 +95,22 @@ async def taken(scene: Scene, event_id: str) -> list[int]:
             if delivery["status"] == "succeeded":
                 return [attempt["status"] for attempt in delivery["attempts"]]
             await asyncio.sleep(0.1)
+
+
+@pytest.mark.skipif(not LONG, reason="it needs processes of its own")
+async def test_a_host_that_is_a_day_ahead_does_not_give_an_event_up_that_waits_for_its_order(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    host = HostClock(tmp_path / "ahead")
+    refund = {"id": "ch_1", "object": "charge", "payment_intent": "pi_unknown", "refunded": True}
+    async with open_scene(server, tmp_path, Valkey(), "bridge") as scene:
+        event = await scene.installation.sandbox("POST", "events", {"type": "charge.refunded", "object": refund})
+        assert await taken(scene, event["id"]) == [200]
+        host.put_ahead(A_DAY)
+        await scene.installation.wayward_member("worker", "shifted_process.py", str(host.file)).start()
+        name = scene.installation.database_url.rpartition("/")[2]
+        async with asyncio.timeout(60):
+            while (states := await scene.server.run(STATES, database=name)) == [(PENDING,)]:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
+    assert states == [(DEFERRED,)]

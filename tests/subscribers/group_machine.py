@@ -20,11 +20,12 @@ from payments_service.contract.pb.payments.v1.subscriber_pb2 import Subscriber
 from payments_service.errors import PaymentsError, StorageUnavailableError
 from payments_service.event_log.consumer_surroundings import ConsumerLimits
 from payments_service.event_log.fulfillment_consumption import FulfillmentConsumers
-from payments_service.event_log.group_store import GroupStore, Membership
+from payments_service.event_log.group_store import GroupStore
 from payments_service.event_log.subscriber_registry import SubscriberRegistry
 from payments_service.scope import EVERYTHING
 from payments_service.storage.database import Connection, Database
-from payments_service.storage.exception_rows import list_parked
+from payments_service.storage.exception_rows import Visible, list_parked
+from payments_service.storage.shard_rows import Membership
 from payments_service.storage.subscriber_rows import read_places
 
 from .group_checker import History, check
@@ -34,7 +35,7 @@ NAME, SHARDS, MAX_ATTEMPTS, LEASE = "machine", 8, 5, 0.4
 STALL = 15.0
 MOST_BEHIND = 1000
 LIMITS = ConsumerLimits(
-    lease=LEASE, survey=0.1, impatient_survey=0.03, floors=0.1, gather=0.003, drain=0.3, age=float("inf")
+    lease=LEASE, hold=LEASE, survey=0.1, impatient_survey=0.03, floors=0.1, gather=0.003, drain=0.3, age=float("inf")
 )
 
 
@@ -222,7 +223,8 @@ class GroupMachine:
     async def _judge(self) -> None:
         async with self._scene.database.reading() as reading:
             log = [(event.event_id, event.order_id) for event in await read_log(reading)]
-            parked = [row.entry.event_id for row in await list_parked(reading, NAME, EVERYTHING, None, 10_000)]
+            everything = Visible(NAME, EVERYTHING, UNCLAIMED)
+            parked = [row.entry.event_id for row in await list_parked(reading, everything, None, 10_000)]
         assert len(log) == self._numbers
         check(self._history, log, self._wanted, parked, self._poison)
 

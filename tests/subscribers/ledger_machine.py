@@ -7,8 +7,9 @@ import random
 from dataclasses import dataclass, field
 
 from payments_service.event_log.ack_id import encode_ack_id
-from payments_service.event_log.consumer_ledger import ConsumerLedger, LedgerRules, Nack
+from payments_service.event_log.consumer_ledger import ConsumerLedger
 from payments_service.event_log.delivery_credit import DeliveryCredit
+from payments_service.event_log.ledger_rules import LedgerRules, Nack
 from payments_service.event_log.order_lane import Out
 from payments_service.event_log.response_bytes import FramedEvent
 from payments_service.storage.exception_rows import PARKED
@@ -63,15 +64,19 @@ class LedgerMachine:
             self.history.floors.append(self.group.floors)
 
     def finish(self) -> None:
-        """Let all sessions go, let one do the rest, and check the whole story."""
-        while self.sessions:
-            self.crash()
-        self.open()
-        for _ in range(5 * len(self.log) + 100):
+        """Let those that are there do the rest, or in their place a new one, and check the whole story."""
+        if self.chance.random() < 0.5:
+            while self.sessions:
+                self.crash()
+        if not self.sessions:
+            self.open()
+        for session in self.sessions:
+            self._notice(session)
+        for _ in range(len(self.sessions) * (5 * len(self.log) + 100)):
             self.now += 0.5
             self.rebalance()
             self.step()
-            while self.sessions[0].handed:
+            while any(session.handed for session in self.sessions):
                 self.answer()
             if all(floor == len(self.log) for floor in self.group.floors.values()) and not self.waiting:
                 break
@@ -135,11 +140,14 @@ class LedgerMachine:
             return
         session = self.chance.choice(busy)
         ack_id, out = session.handed.pop(self.chance.randrange(len(session.handed)))
-        if self.chance.random() < 0.02:
-            session = self.chance.choice(self.sessions)  # a member that has come back answers what it was handed before
+        others = [other for other in self.sessions if other is not session]
+        if others and self.chance.random() < 0.02:
+            session.handed.append((ack_id, out))  # it answers in another one's session first
+            session = self.chance.choice(others)
         event = _id(out.event)
         if event in self.poison or self.chance.random() < 0.08:
             nack = Nack("no", self.chance.choice([None, 0.0, 0.2]), park=False)
+            self._acked.pop(ack_id, None)
             session.ledger.nack(ack_id, nack, self.now)
             return
         self.history.effects.append(event)
@@ -184,6 +192,11 @@ class LedgerMachine:
     def expire(self) -> None:
         """Let a session's leases run out without its noticing."""
         self._let_go(self.chance.choice(self.sessions))
+
+    def _notice(self, session: Session) -> None:
+        """Let a session see what has run out."""
+        held = {shard for shard, row in self.group.shards.items() if row.holder == session.number}
+        session.ledger.drop(set(session.ledger.shards) - held)
 
     def _let_go(self, session: Session) -> None:
         self.group.release(shard for shard, row in self.group.shards.items() if row.holder == session.number)

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from payments_service.contract.pb.payments.v1 import fulfillment_stream_pb2 as pb
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
 from payments_service.event_log.ack_id import AckId, decode_ack_id, encode_ack_id
-from payments_service.event_log.consumer_ledger import ConsumerLedger, LedgerRules, Nack
+from payments_service.event_log.consumer_ledger import ConsumerLedger
 from payments_service.event_log.consumer_turn import ANSWERED_BEFORE, Turn
 from payments_service.event_log.delivery_bytes import deliveries_response, delivery_bytes, event_body
 from payments_service.event_log.delivery_credit import DeliveryCredit
+from payments_service.event_log.ledger_rules import LedgerRules, Nack
 from payments_service.event_log.response_bytes import FramedEvent
 from payments_service.event_log.shard_assignment import assign, shard_of
 from payments_service.event_log.shard_floor import ShardFloor, decode_positions, encode_positions
@@ -103,6 +104,28 @@ def test_nothing_new_is_handed_out_of_a_shard_that_is_to_be_left_until_it_is_kep
     assert books.turn(0.0, with_floors=False) is None
     books.leave([])
     assert positions(turn(books)) == [1]
+
+
+def test_what_was_nacked_in_a_shard_that_was_to_be_left_comes_again_where_it_is_kept_after_all() -> None:
+    books = ledger()
+    books.take([event(1)], 0.0)
+    (ack_id,) = handed(books, turn(books))
+    books.leave([0])
+    books.nack(ack_id, LATER, 0.0)
+    turn(books)
+    books.leave([])
+    assert books.turn(1.0, with_floors=False) is None
+    assert books.queue.next_due == 60.0
+    assert positions(turn(books, 60.0)) == [1]
+
+
+def test_of_an_order_only_the_first_that_is_open_may_have_been_out_at_the_holder_before() -> None:
+    books = ConsumerLedger(LedgerRules(1, 1, lambda _: 1.0), DeliveryCredit(9, 9_999), lambda _: True)
+    books.gain([ClaimedShard(0, 2, 0, b"", 3)])
+    books.take([event(1), event(2), event(3, "ord_2")], 0.0)
+    taken = turn(books)
+    assert [(setting.position, setting.state) for setting, _ in taken.put_aside] == [(1, "PARKED"), (3, "PARKED")]
+    assert positions(taken) == [2]
 
 
 def test_the_same_answer_twice_is_taken_and_another_is_not() -> None:

@@ -1,20 +1,29 @@
 """What owners and operators do with subscribers, and what stands in the way of everybody else."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
-from event_log.log_scene import FULFILLED, staged
+from event_log.log_scene import FULFILLED, UNCLAIMED, staged
+from google.protobuf.timestamp_pb2 import Timestamp
 from integration.rpc.rpc_service import CALLERS, COURSES, OPERATOR, OTHER, Entry, bearer, callers_toml, refusal
 from sqlalchemy import update
 
 from payments_service.contract.pb.payments.v1 import operations_pb2 as ops
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentFilter, StartPosition
 from payments_service.contract.pb.payments.v1.subscriber_pb2 import Subscriber
-from payments_service.storage.subscriber_rows import read_places
-from payments_service.storage.tables import event_log, event_log_head
+from payments_service.storage.retention_rows import trim_log
+from payments_service.storage.subscriber_rows import (
+    delete_subscriber,
+    find_subscriber,
+    insert_subscriber,
+    read_places,
+)
+from payments_service.storage.tables import event_log_head
 
-from .group_scene import EARLIEST, Group, ids
+from .group_scene import EARLIEST, Group, Member, ids
 
 LATEST = StartPosition(latest=True)
 
@@ -150,6 +159,55 @@ async def test_a_deleted_subscribers_members_are_cut_off(group: Group) -> None:
     assert (await group.create()).backlog == 0
 
 
+async def test_a_member_of_a_deleted_subscriber_has_no_part_in_one_that_was_made_under_its_name(group: Group) -> None:
+    await group.create(filter=FulfillmentFilter(types=[FULFILLED]))
+    async with group.join() as member:
+        await member.until(lambda: len(member.shards) == 32)
+        database = group.service.stages.database
+        async with database.transaction() as tx:
+            old = await find_subscriber(tx, group.name)
+            assert old
+            await delete_subscriber(tx, group.name)
+            made = old.create_time + timedelta(microseconds=1)
+            await insert_subscriber(tx, replace(old, filter=b"", create_time=made), 0)
+        await group.fill(orders=3)
+        answer = await refusal(member.to_the_end())
+        assert (answer.code, answer.reason) == (grpc.StatusCode.NOT_FOUND, "SUBSCRIBER_NOT_FOUND")
+        assert not member.got
+    async with group.join() as member:
+        await member.deliveries(3)
+
+
+async def test_a_subscriber_starts_where_it_is_told_to(group: Group) -> None:
+    first = await group.fill(orders=2)
+    await group.create()
+    async with group.join() as member:
+        cursor = max(
+            (delivery.event for delivery in await member.deliveries(2)), key=lambda event: event.event_id
+        ).cursor
+    start = Timestamp()
+    start.GetCurrentTime()
+    later = await group.fill(orders=2)
+    for number, (position, wanted) in enumerate(
+        (
+            (EARLIEST, first + later),
+            (StartPosition(cursor=cursor), later),
+            (StartPosition(time=start), later),
+            (LATEST, []),
+        )
+    ):
+        group.name = f"reader-{number}"
+        made = await group.create(position)
+        assert made.backlog == len(wanted)
+        async with group.join() as member:
+            await works(member, len(wanted))
+            assert sorted(member.ids) == wanted
+
+
+async def works(member: Member, events: int) -> None:
+    await member.work(lambda: len(member.got) == events)
+
+
 async def test_a_place_that_was_trimmed_away_is_lost_data_until_a_seek(group: Group) -> None:
     await group.fill(orders=4)
     await group.create()
@@ -171,13 +229,28 @@ async def test_a_parked_event_keeps_its_body_when_the_log_is_trimmed(group: Grou
         await member.nack(delivery, reason="a poison", park=True)
         await member.confirmed(delivery)
         async with group.service.stages.database.transaction() as tx:
-            await tx.execute(event_log.delete())
-            await tx.execute(update(event_log_head).values(trimmed_through=1))
+            assert await trim_log(tx, datetime.now(UTC) + timedelta(hours=1)) == 1
         (parked,) = await group.parked()
         assert (parked.event, parked.attempts, parked.last_reason) == (delivery.event, 1, "a poison")
         assert await group.replay(event) == 1
         (back,) = await member.deliveries(1)
         assert back.event == delivery.event
+
+
+async def test_a_parked_event_that_is_no_purchase_is_seen_and_replayed_whatever_types_its_owner_may_see(
+    group: Group,
+) -> None:
+    group.who = Entry("plans", "caller", ["*"], ["course"])
+    group.service.take_up(callers_toml(*CALLERS, group.who))
+    (event,) = await group.fill(orders=1, event_type=UNCLAIMED, organization="", purchase_type="")
+    await group.create(filter=FulfillmentFilter(types=[UNCLAIMED]))
+    async with group.join() as member:
+        (delivery,) = await member.deliveries(1)
+        await member.nack(delivery, reason="a poison", park=True)
+        await member.confirmed(delivery)
+        assert [parked.event.event_id for parked in await group.parked()] == [event]
+        assert await group.replay() == 1
+        assert ids(await member.deliveries(1)) == [event]
 
 
 async def test_parked_events_are_listed_the_last_first_in_pages(group: Group) -> None:

@@ -96,7 +96,6 @@ def test_a_plain_postgresql_url_gets_the_driver_that_we_have(setenv: pytest.Monk
         ("sandbox_webhook_url", "ftp://host/hook"),
         ("stripe_api_key", "foo"),
         ("stripe_webhook_secrets", "whsec_good,abc"),
-        ("metrics_address", "127.0.0.1:9000"),
     ],
 )
 def test_what_could_only_fail_later_is_refused_at_the_start_and_not_repeated(name: str, value: str) -> None:
@@ -104,3 +103,10 @@ def test_what_could_only_fail_later_is_refused_at_the_start_and_not_repeated(nam
         read_settings(**{name: value})
 
     assert value not in refused.value.message
+
+
+def test_metrics_may_be_served_to_others_and_are_off_by_default() -> None:
+    assert read_settings().metrics_address == ""
+    assert read_settings(metrics_address="0.0.0.0:9090").metrics_address == "0.0.0.0:9090"
+    with pytest.raises(ConfigurationError, match="PAYMENTS_METRICS_ADDRESS"):
+        read_settings(metrics_address="9464")

@@ -30,6 +30,7 @@ class Evidence:
     history: list[Row]
     unsettled: int
     sessions_of: Counter[str] = field(default_factory=Counter)
+    refunds_of: Counter[str] = field(default_factory=Counter)
 
 
 async def gather(sandbox_url: str, database_url: str, told: str) -> Evidence:
@@ -37,6 +38,7 @@ async def gather(sandbox_url: str, database_url: str, told: str) -> Evidence:
     async with aiohttp.ClientSession(headers=HEADERS) as http:
         sessions = await _listed(http, f"{sandbox_url}/v1/checkout/sessions")
         events = await _listed(http, f"{sandbox_url}/v1/events")
+        refunds = await _listed(http, f"{sandbox_url}/v1/refunds")
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -53,6 +55,7 @@ async def gather(sandbox_url: str, database_url: str, told: str) -> Evidence:
         history=[json.loads(line) for line in told.splitlines() if line.endswith("}")],
         unsettled=sum(row["settle_time"] is None for row in rows["inbox"]) + len(rows["outbox"]),
         sessions_of=Counter(session["metadata"]["order_id"] for session in sessions),
+        refunds_of=Counter(refund["metadata"]["order_id"] for refund in refunds),
     )
 
 
@@ -65,13 +68,15 @@ async def verdict(seen: Evidence, sandbox_url: str) -> list[str]:
             for event_id in lost
             if await _was_acknowledged(http, sandbox_url, event_id)
         ]
-    return [*_fulfilled_once(seen), *stored, *_sequenced(seen), *_delivered(seen)]
+    return [*_fulfilled_once(seen), *_refunded_once(seen), *stored, *_sequenced(seen), *_delivered(seen)]
 
 
 def is_settled(seen: Evidence) -> bool:
     """Say whether all that was paid is fulfilled and told, and nothing waits."""
     told = {told["order_id"] for told in seen.history if told["type"] == "TYPE_FULFILLED"}
-    return not seen.unsettled and set(seen.paid_orders) <= told and len(_ids(seen.history)) >= len(seen.log)
+    revoked = {told["order_id"] for told in seen.history if told["type"] == "TYPE_REVOKED"}
+    complete = set(seen.paid_orders) <= told and set(seen.refunds_of) <= revoked
+    return not seen.unsettled and complete and len(_ids(seen.history)) >= len(seen.log)
 
 
 _QUERIES = {
@@ -84,21 +89,42 @@ _QUERIES = {
 
 
 def _fulfilled_once(seen: Evidence) -> Iterator[str]:
-    done = Counter(row["order_id"] for row in seen.fulfillments if row["state"] == FULFILLED)
-    granted = Counter(seen.entitlements)
-    told = Counter(
-        order_id
-        for order_id, _ in {(e["order_id"], e["event_id"]) for e in seen.history if e["type"] == "TYPE_FULFILLED"}
-    )
-    for order_id in seen.paid_orders:
-        for what, count in {"fulfillments": done, "entitlements": granted, "FULFILLED events": told}.items():
-            if count[order_id] != 1:
-                yield f"{order_id} is paid and has {count[order_id]} {what}"
+    kept, counts = set(seen.paid_orders) - set(seen.refunds_of), _counts(seen)
+    for order_id in kept:
+        for what in ("fulfillments", "entitlements", "FULFILLED events"):
+            if counts[what][order_id] != 1:
+                yield f"{order_id} is paid and has {counts[what][order_id]} {what}"
     for order_id, number in seen.sessions_of.items():
         if number > 1:
             yield f"{order_id} has {number} sessions"
-    for order_id in set(done) - set(seen.paid_orders):
-        yield f"{order_id} is fulfilled and was not paid"
+    for order_id in set(counts["fulfillments"]) - kept:
+        yield f"{order_id} is fulfilled and was not paid, or was paid back"
+
+
+def _refunded_once(seen: Evidence) -> Iterator[str]:
+    counts = _counts(seen)
+    for order_id, refunds in seen.refunds_of.items():
+        for what, number in {"entitlements": 0, "FULFILLED events": 1, "REVOKED events": 1}.items():
+            if counts[what][order_id] != number:
+                yield f"{order_id} is paid back and has {counts[what][order_id]} {what}"
+        if refunds > 1:
+            yield f"{order_id} has {refunds} refunds"
+
+
+def _counts(seen: Evidence) -> dict[str, Counter[str]]:
+    return {
+        "fulfillments": Counter(row["order_id"] for row in seen.fulfillments if row["state"] == FULFILLED),
+        "entitlements": Counter(seen.entitlements),
+        "FULFILLED events": _told(seen, "TYPE_FULFILLED"),
+        "REVOKED events": _told(seen, "TYPE_REVOKED"),
+    }
+
+
+def _told(seen: Evidence, kind: str) -> Counter[str]:
+    """Count the different events of a type for each order."""
+    return Counter(
+        order_id for order_id, _ in {(e["order_id"], e["event_id"]) for e in seen.history if e["type"] == kind}
+    )
 
 
 def _sequenced(seen: Evidence) -> Iterator[str]:
@@ -142,3 +168,20 @@ async def _was_acknowledged(http: aiohttp.ClientSession, sandbox_url: str, event
     async with http.get(f"{sandbox_url}/_sandbox/deliveries", params={"event": event_id}) as reply:
         deliveries = (await reply.json())["data"]
     return any(200 <= (attempt["status"] or 0) < 300 for delivery in deliveries for attempt in delivery["attempts"])
+
+
+async def unkept_acknowledgements(sandbox_url: str, database_url: str) -> list[str]:
+    """Name the events that were answered 2xx and lost, though they have been found again at Stripe since."""
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        found = await connection.fetch(
+            "SELECT stripe_event_id FROM stripe_events WHERE source <> 'webhook' AND deliveries = 1"
+        )
+    finally:
+        await connection.close()
+    async with aiohttp.ClientSession() as http:
+        return [
+            f"{event_id} was acknowledged and is not stored but as found at Stripe"
+            for (event_id,) in found
+            if await _was_acknowledged(http, sandbox_url, event_id)
+        ]

@@ -114,6 +114,17 @@ async def test_with_a_key_there_is_no_sandbox_and_a_hint_how_webhooks_come(payme
     assert "whsec_x" not in said
 
 
+async def test_whoever_opens_the_metrics_to_others_is_told_so(payments: CommandLine) -> None:
+    async with payments.started("up", metrics_address="0.0.0.0:0") as process:
+        [said] = [line for line in await ready_lines(process) if line.startswith("Metrics: ")]
+        url = said.split()[1].replace("//0.0.0.0:", "//127.0.0.1:")
+        async with aiohttp.ClientSession() as http, http.get(url) as answer:
+            assert answer.status == 200
+        await stopped(process)
+
+    assert "open to others" in said
+
+
 async def test_the_sandbox_runs_alone(payments: CommandLine) -> None:
     async with payments.started("sandbox", "--json") as process:
         running = await next_json(process)
@@ -130,7 +141,7 @@ async def test_the_sandbox_runs_alone(payments: CommandLine) -> None:
         ("serve", {}, "PAYMENTS_STRIPE_API_KEY is empty"),
         ("worker", KEY, "PAYMENTS_DATABASE_URL is a SQLite file"),
         ("bridge", KEY | POSTGRES, "PAYMENTS_STRIPE_WEBHOOK_SECRETS is empty"),
-        ("serve", KEY | POSTGRES | REDIS, "user:***@127.0.0.1:1/db cannot be reached"),
+        ("serve", KEY | POSTGRES | REDIS | {"database_wait": "0"}, "user:***@127.0.0.1:1/db cannot be reached"),
         ("serve", KEY | POSTGRES | REDIS | {"tls_cert": "none.pem"}, "PAYMENTS_TLS_KEY is empty"),
         ("serve", KEY | POSTGRES | REDIS | TLS, "PAYMENTS_TLS_CERT: none.pem cannot be read"),
         (
@@ -142,6 +153,7 @@ async def test_the_sandbox_runs_alone(payments: CommandLine) -> None:
         ("up", {"grpc_address": "0.0.0.0:0"}, "PAYMENTS_CALLERS_FILE"),
         ("up", {"sandbox_address": "0.0.0.0:0"}, "PAYMENTS_SANDBOX_ADDRESS"),
         ("up", {"sandbox_database": "/dev/null/sandbox.db"}, "PAYMENTS_SANDBOX_DATABASE"),
+        ("up", {"metrics_address": "203.0.113.1:0"}, "PAYMENTS_METRICS_ADDRESS"),
     ],
 )
 async def test_what_cannot_start_says_why_in_one_sentence(

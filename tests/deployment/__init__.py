@@ -1,0 +1,1 @@
+"""The files of deploy/ name nothing that does not exist, and fit what they are written for."""
