@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import grpc
+from log_server_process import MANNERS, SERVICE, LogServerProcess
 
-from benchmarks.log_server_process import MANNERS, SERVICE, LogServerProcess
 from payments_service.contract.pb.payments.v1 import fulfillment_stream_pb2 as pb
 
 CREDIT = 1_000

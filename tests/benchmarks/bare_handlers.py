@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import grpc
+from log_events import realistic_event
 
-from benchmarks.log_events import realistic_event
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import (
     AckResults,
     CaughtUp,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import grpc
+from log_server_process import SERVICE, LogServerProcess
 
-from benchmarks.log_server_process import SERVICE, LogServerProcess
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import StartPosition
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import (
     StreamFulfillmentsRequest,

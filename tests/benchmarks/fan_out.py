@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import grpc
+from catch_up_rate import open_stream
+from log_server_process import SPAWN, LogServerProcess
 
-from benchmarks.catch_up_rate import open_stream
-from benchmarks.log_server_process import SPAWN, LogServerProcess
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import StartPosition
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import StreamFulfillmentsRequest
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nats
+from fan_out import CLIENTS, SETTLE_SECONDS, Crowd
+from log_events import realistic_event
+from log_server_process import MANNERS, SPAWN, resident_kilobytes
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from benchmarks.fan_out import CLIENTS, SETTLE_SECONDS, Crowd
-from benchmarks.log_events import realistic_event
-from benchmarks.log_server_process import MANNERS, SPAWN, resident_kilobytes
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
 
 STREAM, SUBJECT = "log", "log.events"

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from bare_handlers import BareHandlers
 from event_log.log_scene import running
+from log_events import fill, stage
 from sqlalchemy import Engine, event
 
-from benchmarks.bare_handlers import BareHandlers
-from benchmarks.log_events import fill, stage
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import StartPosition
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import (
     ConsumeFulfillmentsRequest,

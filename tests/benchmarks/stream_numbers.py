@@ -16,15 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from acknowledged_rate import measure_acknowledged
+from catch_up_rate import CatchUp, measure_catch_up
 from database_servers.postgres_binaries import find_programs
 from database_servers.postgres_server import running_postgres
-
-from benchmarks.acknowledged_rate import measure_acknowledged
-from benchmarks.catch_up_rate import CatchUp, measure_catch_up
-from benchmarks.fan_out import Crowd, FanOut, measure_fan_out
-from benchmarks.jetstream_rates import JetStream, measure_jetstream
-from benchmarks.log_events import realistic_event
-from benchmarks.log_server_process import MANNERS, LogServerProcess, log_server
+from fan_out import Crowd, FanOut, measure_fan_out
+from jetstream_rates import JetStream, measure_jetstream
+from log_events import realistic_event
+from log_server_process import MANNERS, LogServerProcess, log_server
 
 POSTGRES = "18"
 MOST_MESSAGES = 20_000

@@ -1,1 +1,0 @@
-"""Programs that measure; `make bench-streams` runs those of the streams."""
