@@ -73,8 +73,7 @@ def _rights(probe: AccountProbe) -> Iterator[Finding]:
     if probe.lacking:
         yield _report.problem(
             f"The restricted key may not read {', '.join(probe.lacking)}.",
-            "Edit the key in Stripe's dashboard: Checkout Sessions, Refunds and Subscriptions write; Events, Invoices "
-            "and Payment Intents read.",
+            "Edit the key in Stripe's dashboard; docs/operations.md has what it needs.",
         )
     for account, refusal in probe.connected.items():
         yield _report.problem(

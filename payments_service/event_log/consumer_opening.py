@@ -12,8 +12,8 @@ from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import (
     OpenConsumer,
 )
 from payments_service.errors import FieldViolation, InvalidRequestError
-from payments_service.event_log.consumer_ledger import Nack
 from payments_service.event_log.delivery_credit import DEFAULT_BYTES, MOST_EVENTS
+from payments_service.event_log.ledger_rules import Nack
 from payments_service.event_log.stream_options import DEFAULT_HEARTBEAT, LONGEST_HEARTBEAT, SHORTEST_HEARTBEAT
 
 OPENING_SECONDS = 30.0

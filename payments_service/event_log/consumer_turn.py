@@ -38,6 +38,16 @@ class Turn:
             | {shard for shard, _ in self.accepted}
         )
 
+    @property
+    def answers(self) -> int:
+        """How many answers it has."""
+        return len(self.accepted) + len(self.failed)
+
+    @property
+    def is_unasked(self) -> bool:
+        """Say whether something was put aside or parked without an answer."""
+        return bool(self.put_aside or self.set_again) and not self.answers
+
     def lose(self, shards: Container[int]) -> None:
         """Leave out what concerns shards that are another's by now, and say so of their answers."""
         self.failed += [(ack_id, LEASE_LOST) for shard, ack_id in self.accepted if shard in shards]

@@ -5,12 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentFilter
 from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import ConsumeFulfillmentsRequest
 from payments_service.errors import DrainingError
-from payments_service.event_log.consumer_ledger import ConsumerLedger, LedgerRules
+from payments_service.event_log.consumer_ledger import ConsumerLedger
 from payments_service.event_log.consumer_opening import MemberVoice, Opening
 from payments_service.event_log.consumer_session import ConsumerSession
 from payments_service.event_log.consumer_surroundings import DELIVERY_RETRIES, ConsumerLimits, ConsumerSurroundings
 from payments_service.event_log.delivery_credit import DeliveryCredit
 from payments_service.event_log.group_store import GroupStore, not_found
+from payments_service.event_log.ledger_rules import LedgerRules
 from payments_service.event_log.session_turns import SessionTurns
 from payments_service.event_log.shard_holding import ShardHolding, place_lost
 from payments_service.event_log.stream_filter import Matches, stream_filter

@@ -48,7 +48,7 @@ class SessionTurns:
     def heard(self) -> None:
         """Take note that the member has said something."""
         self.word_time, self._is_full = now(), False
-        if self._answer_time is None and self.ledger.answers:
+        if self._answer_time is None and self.ledger.gathered.answers:
             self._answer_time = now()
 
     def take_said(self) -> list[bytes]:
@@ -59,15 +59,15 @@ class SessionTurns:
     def is_due(self) -> bool:
         """Say whether to take a turn now: many answers share one, and a member that waits for us does not wait."""
         ledger, time = self.ledger, now()
-        if ledger.has_changes:
+        if ledger.gathered.is_unasked:
             return True
-        if ledger.answers:
+        if ledger.gathered.answers:
             is_late = self._answer_time is None or time >= self._answer_time + self._limits.gather
-            return is_late or ledger.answers >= FLUSHED_AT or ledger.outstanding == 0
+            return is_late or ledger.gathered.answers >= FLUSHED_AT or ledger.outstanding == 0
         if ledger.has_ready(time) and not self._is_full:
             is_late = time >= self._turn_time + self._limits.gather
             return is_late or ledger.ready_count >= FLUSHED_AT or ledger.outstanding == 0
-        return ledger.has_moved and self.are_floors_due()
+        return ledger.held.has_moved and self.are_floors_due()
 
     def are_floors_due(self) -> bool:
         """Say whether floors are to be written that other orders' events have moved."""
@@ -77,11 +77,11 @@ class SessionTurns:
         """Give when a turn may be due, if nothing happens before."""
         if self._answer_time is not None:
             yield self._answer_time + self._limits.gather
-        if not self.ledger.is_closed and self.ledger.next_due is not None:
-            yield self.ledger.next_due
+        if not self.ledger.is_closed and self.ledger.queue.next_due is not None:
+            yield self.ledger.queue.next_due
         if self.ledger.has_ready(now()) and not self._is_full:
             yield self._turn_time + self._limits.gather
-        if self.ledger.has_moved:
+        if self.ledger.held.has_moved:
             yield self._floors_time + self._limits.floors
 
     async def take(self, *, with_floors: bool) -> bool:

@@ -121,7 +121,7 @@ class ShardHolding:
         wanted = [shard for shard in wanted if shard not in self._ledger.shards]
         if wanted and not self._ledger.is_closed:
             await self._claim(wanted)
-        return not self.has_resigned and bool(self._ledger.is_leaving or share - self._ledger.shards.keys())
+        return not self.has_resigned and bool(self._ledger.queue.leaving or share - self._ledger.shards.keys())
 
     async def _release(self) -> None:
         """Let go of shards whose work is done."""

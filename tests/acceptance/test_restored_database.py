@@ -113,7 +113,7 @@ async def test_a_restored_database_catches_up_with_stripe_and_refuses_cursors_of
             dump(postgres, url, tmp_path / "backup")
             async with shop.subscribed() as subscription:
                 await shop.buyer(open_order)
-                await subscription.of(open_order, FULFILLED)
+                first = await subscription.of(open_order, FULFILLED)
             lost_order = await bought(shop)
             lost = await cursor_now(shop)
         restore(postgres, tmp_path / "backup", restored_url)
@@ -130,4 +130,5 @@ async def test_a_restored_database_catches_up_with_stripe_and_refuses_cursors_of
     assert (ahead, diverged) == ("CURSOR_AHEAD", "CURSOR_DIVERGED")
     assert caught_up.order_id == following.order_id == open_order.order_id
     assert paid.payment_state == PAYMENT_STATE_PAID
+    assert caught_up.fulfillment.fulfillment_id != first.fulfillment.fulfillment_id
     assert lost_order.order_id in failed.verdict_reason

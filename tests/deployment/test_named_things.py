@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from payments_service.orders.observation import FOLDED_TYPES
 from payments_service.rpc.callers_file import parse_callers_file
 from payments_service.settings import Settings, read_settings
 
@@ -190,3 +191,15 @@ def test_no_manifest_is_left_out_of_its_kustomization() -> None:
         for path in (KUBERNETES / folder).glob("*.yaml"):
             assert path.name == "kustomization.yaml" or f"- {path.name}" in text
     assert len(manifests()) > 12
+
+
+def test_what_the_operators_page_names_exists() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    words = set(re.findall(r"`payments ([a-z]+)", page))
+
+    assert words <= COMMANDS
+    assert len(words) > 5
+    assert set(re.findall(r"PAYMENTS_[A-Z_]+[A-Z]", page)) <= VARIABLES
+    assert sorted(FOLDED_TYPES) == re.findall(r"^    ([a-z_]+\.[a-z_.]+)$", page, re.MULTILINE)
+    for path in re.findall(r"`((?:deploy|tests)/[\w./-]+)`", page):
+        assert (ROOT / path).exists(), path

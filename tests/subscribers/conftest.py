@@ -11,7 +11,7 @@ from payments_service.event_log.consumer_surroundings import ConsumerLimits
 from .group_scene import Group
 
 LEASE = 1.2
-LIMITS = ConsumerLimits(lease=LEASE, hold=LEASE, survey=0.2, impatient_survey=0.05, floors=0.05, drain=1.0)
+LIMITS = ConsumerLimits(lease=LEASE, hold=LEASE, survey=0.2, impatient_survey=0.05, floors=0.05, drain=5.0)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import random
 from dataclasses import dataclass, field
 
 from payments_service.event_log.ack_id import encode_ack_id
-from payments_service.event_log.consumer_ledger import ConsumerLedger, LedgerRules, Nack
+from payments_service.event_log.consumer_ledger import ConsumerLedger
 from payments_service.event_log.delivery_credit import DeliveryCredit
+from payments_service.event_log.ledger_rules import LedgerRules, Nack
 from payments_service.event_log.order_lane import Out
 from payments_service.event_log.response_bytes import FramedEvent
 from payments_service.storage.exception_rows import PARKED

@@ -19,7 +19,7 @@ SERVICE, METHOD = "payments.v1.Payments", "ConsumeFulfillments"
 LIMITS = ConsumerLimits(lease=1.0, hold=1.0, survey=0.2, impatient_survey=0.05, floors=0.1)
 
 
-async def serve(url: str) -> None:
+async def serve(url: str, port: int) -> None:
     """Print the port when everything is open."""
     async with open_database(url) as database:
         tailer = Tailer(database)
@@ -33,11 +33,11 @@ async def serve(url: str) -> None:
         server = grpc.aio.server()
         handler: Any = grpc.stream_stream_rpc_method_handler(answer)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
-        port = server.add_insecure_port("127.0.0.1:0")
+        server.add_insecure_port(f"127.0.0.1:{port}")
         await server.start()
-        print(port, file=sys.stderr, flush=True)
+        print(port, flush=True)
         await tailer.run()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1]))
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2])))

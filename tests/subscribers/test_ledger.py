@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from payments_service.contract.pb.payments.v1 import fulfillment_stream_pb2 as pb
 from payments_service.contract.pb.payments.v1.fulfillment_event_pb2 import FulfillmentEvent
 from payments_service.event_log.ack_id import AckId, decode_ack_id, encode_ack_id
-from payments_service.event_log.consumer_ledger import ConsumerLedger, LedgerRules, Nack
+from payments_service.event_log.consumer_ledger import ConsumerLedger
 from payments_service.event_log.consumer_turn import ANSWERED_BEFORE, Turn
 from payments_service.event_log.delivery_bytes import deliveries_response, delivery_bytes, event_body
 from payments_service.event_log.delivery_credit import DeliveryCredit
+from payments_service.event_log.ledger_rules import LedgerRules, Nack
 from payments_service.event_log.response_bytes import FramedEvent
 from payments_service.event_log.shard_assignment import assign, shard_of
 from payments_service.event_log.shard_floor import ShardFloor, decode_positions, encode_positions
@@ -114,7 +115,7 @@ def test_what_was_nacked_in_a_shard_that_was_to_be_left_comes_again_where_it_is_
     turn(books)
     books.leave([])
     assert books.turn(1.0, with_floors=False) is None
-    assert books.next_due == 60.0
+    assert books.queue.next_due == 60.0
     assert positions(turn(books, 60.0)) == [1]
 
 

@@ -1,7 +1,7 @@
 """How sessions begin, go on and end over real gRPC: what is refused, who takes whose shards, and when."""
 
 import asyncio
-import signal
+import json
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -10,14 +10,15 @@ from typing import Any
 
 import grpc
 import pytest
-from integration.rpc.rpc_service import open_service, refusal
+from integration.rpc.rpc_service import bearer, open_service, refusal
 
 from payments_service.contract.pb.payments.v1 import fulfillment_stream_pb2 as pb
 
 from .conftest import LEASE, LIMITS
+from .contract_stubs import make_stubs
 from .group_scene import Group, Member, ids
 
-WORKER = Path(__file__).with_name("plain_worker.py")
+MEMBER = Path(__file__).with_name("contract_member.py")
 
 
 async def test_the_first_message_opens_and_no_other_does(group: Group) -> None:
@@ -213,54 +214,76 @@ async def test_a_drain_is_told_answers_still_count_and_the_session_ends(group: G
     assert (await group.standing()).members == 0
 
 
-async def test_of_two_real_processes_one_is_killed_half_way_and_nothing_is_missing(group: Group) -> None:
+async def test_of_two_real_processes_one_is_killed_half_way_and_nothing_is_missing(
+    group: Group, tmp_path: Path
+) -> None:
     """Two members by stubs of the contract alone, the first of which dies by SIGKILL with events in its hands."""
     made = await group.create()
-    one, two = await start_worker(group, "a"), await start_worker(group, "b")
+    team = ContractTeam(group, tmp_path)
+    one, two = await team.start("a"), await team.start("b")
     await group.until(lambda: members(group), 2)
     events = [event for _ in range(10) for event in await group.fill(orders=50, each=2)]
-    done: dict[str, list[str]] = {"a": [], "b": []}
-    while len(done["a"]) < 150:
-        done["a"].append(await worked(one))
-    one.send_signal(signal.SIGKILL)
-    while len(done["a"] + done["b"]) < len(events) + 5 and (await group.standing()).backlog:
-        with_time = asyncio.wait_for(worked(two), 0.2)
-        done["b"] += [found for found in [await soon(with_time)] if found]
-    while rest := await soon(asyncio.wait_for(worked(two), 0.2)):
-        done["b"].append(rest)
-    while rest := await soon(asyncio.wait_for(worked(one), 0.2)):
-        done["a"].append(rest)
-    two.kill()
-    await asyncio.gather(one.wait(), two.wait())
+    await group.until(lambda: team.has_done("a", 150), wanted=True)
+    one.kill()
+    await one.wait()
+    killed = asyncio.get_running_loop().time()
+    await group.until(lambda: backlog(group), 0)
+    took = asyncio.get_running_loop().time() - killed
+    two.terminate()
+    assert await two.wait() == 0
 
-    counted = Counter(done["a"] + done["b"])
+    counted = Counter(event for _, event in team.effects())
     assert set(counted) == set(events)
-    assert sum(counted.values()) - len(events) <= 100, "only what was out at the killed one came twice"
-    assert min(len(done["a"]), len(done["b"])) > 100
-    assert (await group.standing()).backlog == made.backlog == 0
+    assert sum(counted.values()) - len(events) <= team.credit, "only what was out at the killed one came twice"
+    assert {name for name, _ in team.effects()} == {"a", "b"}
+    assert (await group.standing()).members == made.backlog == 0
+    print(f"all was done {took:.1f} s after the kill")
 
 
 async def holds(member: Member, shards: int) -> None:
     await member.until(lambda: len(member.shards) == shards)
 
 
-async def start_worker(group: Group, member_id: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, str(WORKER), group.service.address, group.name, member_id, stdout=asyncio.subprocess.PIPE
-    )
+class ContractTeam:
+    """Members in processes of their own, and what they wrote down."""
+
+    credit = 100
+
+    def __init__(self, group: Group, folder: Path) -> None:
+        self._group = group
+        self._stubs = make_stubs(folder / "stubs")
+        self._history = folder / "history.jsonl"
+        self._history.touch()
+
+    async def start(self, name: str) -> asyncio.subprocess.Process:
+        """Run one."""
+        wish = {
+            "stubs": str(self._stubs),
+            "servers": [self._group.service.address],
+            "metadata": bearer(self._group.who),
+            "subscriber": self._group.name,
+            "name": name,
+            "credit": self.credit,
+            "history": str(self._history),
+            "seed": name,
+            "poison": 0,
+            "nacks": 0.0,
+            "work": 0.0,
+        }
+        return await asyncio.create_subprocess_exec(sys.executable, str(MEMBER), json.dumps(wish))
+
+    def effects(self) -> list[tuple[str, str]]:
+        """Give who has done which event."""
+        lines = [json.loads(line) for line in self._history.read_text().splitlines()]
+        return [(name, what[0]) for name, kind, *what in lines if kind == "effect"]
+
+    async def has_done(self, name: str, events: int) -> bool:
+        """Say whether one has done so many events."""
+        return [who for who, _ in self.effects()].count(name) >= events
 
 
-async def worked(worker: asyncio.subprocess.Process) -> str:
-    """Give the next event that a worker has worked on; empty when it is gone."""
-    assert worker.stdout
-    return (await worker.stdout.readline()).decode().strip()
-
-
-async def soon(answer: Any) -> str:  # noqa: ANN401
-    try:
-        return str(await answer)
-    except TimeoutError:
-        return ""
+async def backlog(group: Group) -> int:
+    return (await group.standing()).backlog
 
 
 async def members(group: Group) -> int:
