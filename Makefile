@@ -45,6 +45,13 @@ test-long: setup ## Run the databases' tests on every PostgreSQL version (fetche
 	PAYMENTS_TEST_LONG=1 $(BIN)/pytest -n 2 tests/subscribers/test_ledger_machine.py tests/subscribers/test_group_machine.py
 	PAYMENTS_TEST_KILLS=1000 PAYMENTS_TEST_SEEDS=1-40 $(BIN)/pytest tests/faults/test_killed_processes.py tests/faults/test_any_mischief.py
 
+.PHONY: bench
+bench: setup ## Measure the main path on this machine: embedded, then PostgreSQL beside pgbench
+	$(BIN)/python tests/benchmarks/main_job.py
+	$(BIN)/python tests/benchmarks/webhook_rate.py
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/postgres_rates.py
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/order_rate.py
+
 .PHONY: bench-streams
 bench-streams: setup ## Measure what streams and subscribers carry on this machine
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/stream_rate.py

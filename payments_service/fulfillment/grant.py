@@ -23,7 +23,9 @@ def granting(grace_days: int) -> LocalFulfiller:
     """Make the fulfiller; access outlasts a subscription's paid period by the grace, while a renewal may succeed."""
 
     async def grant(tx: Connection, order: OrderRow, fulfillment: FulfillmentRow, now: datetime) -> Outcome:
-        held = fulfilled_rows(await list_all_fulfillments(tx, order.order_id))
+        # What is without an end is so whatever else is held.
+        ends = fulfillment.period_end is not None
+        held = fulfilled_rows(await list_all_fulfillments(tx, order.order_id)) if ends else []
         if not await entitle(tx, order, [*held, fulfillment], grace_days, now):
             raise NothingToGrantError(f"{order.purchase_type!r} names no resource that could be granted.")
         return fulfilled(_result(Purchase.FromString(order.purchase), fulfillment))

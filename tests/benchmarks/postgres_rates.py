@@ -1,16 +1,16 @@
 """What PostgreSQL gives on this machine: webhooks a second, what a batch costs the sequencer, how soon streams know.
 
-It starts a server of its own from the wheel, durable as in production, and pgbench beside it for comparison.
+It starts a server of its own from the wheel, durable as in production; pgbench sends it the same statements.
 
     PYTHONPATH=tests python tests/benchmarks/postgres_rates.py [--rounds 3] [--major 18]
 """
 
 import argparse
 import asyncio
+import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -19,6 +19,7 @@ from pathlib import Path
 from database_servers.postgres_binaries import find_programs
 from database_servers.postgres_server import PostgresServer, running_postgres
 from event_log.log_scene import running, staged
+from pgbench_run import run_pgbench
 
 from payments_service.event_log.sequencer import Sequencer
 from payments_service.event_log.tailer import Tailer
@@ -27,25 +28,26 @@ from payments_service.storage.log_listener import LogListener
 from payments_service.storage.log_rows import SEQUENCE_BATCH, append_events, sequence_events
 
 HERE = Path(__file__).parent
-PGBENCH_SECONDS = 5
-PGBENCH = """
-INSERT INTO stripe_events (stripe_event_id, type, livemode, payload, source, state, stripe_create_time, receive_time)
-VALUES (gen_random_uuid()::text, 'checkout.session.completed', false, decode(repeat('ab', 3500), 'hex'), 'webhook', 1,
-        now(), now());
+INSERT = """
+INSERT INTO stripe_events (stripe_event_id, type, stripe_account, livemode, api_version, payload, object_id,
+                           payment_intent_id, source, state, deliveries, stripe_create_time, receive_time,
+                           next_attempt_time)
+SELECT gen_random_uuid(), 'checkout.session.completed', '', false, '2026-10-28.endive',
+       decode(repeat('ab', 3500), 'hex'), gen_random_uuid(), gen_random_uuid(), 'webhook', 1, 1, now(), now(),
+       statement_timestamp()
+FROM generate_series(1, {rows})
+ON CONFLICT (stripe_event_id) DO UPDATE SET deliveries = stripe_events.deliveries + excluded.deliveries
+RETURNING stripe_event_id, state, deliveries;
 """
+"""The bridge's own statement, of as many events as it has at 32 connections, or of one."""
 
 
-def compare(server: PostgresServer, programs: Path, url: str) -> None:
-    """Let pgbench store the same rows, one a transaction."""
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-        script.write(PGBENCH)
-        script.flush()
-        for clients in (1, 32):
-            command = [str(programs / "pgbench"), "-n", "-M", "prepared", "-f", script.name, "-T", str(PGBENCH_SECONDS)]
-            where = ["-h", "127.0.0.1", "-p", str(server.port), "-U", "payments", url.rpartition("/")[2]]
-            told = subprocess.run([*command, "-c", str(clients), *where], check=True, capture_output=True, text=True)
-            line = next(line for line in told.stdout.splitlines() if line.startswith("tps"))
-            print(f"pgbench, one event a transaction, {clients} clients: {line}")
+async def compare(server: PostgresServer, url: str) -> None:
+    """Let pgbench store the same rows by the same statement."""
+    for rows, clients in ((1, 1), (1, 32), (16, 1), (16, 2)):
+        rate, p50, p99 = await run_pgbench(server, url, INSERT.format(rows=rows), clients)
+        name = f"pgbench, {rows} event{'s' * (rows > 1)} a commit, {clients} client{'s' * (clients > 1)}"
+        print(f"{name:<44} {rate * rows:7.0f} /s   p50 {p50:7.2f} ms   p99 {p99:7.2f} ms", flush=True)
 
 
 def receive(url: str, rounds: int) -> None:
@@ -102,10 +104,11 @@ async def _until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def measure(server: PostgresServer, programs: Path, rounds: int) -> None:
+async def measure(server: PostgresServer, rounds: int) -> None:
     """Measure everything on a new database each."""
     async with server.new_database() as url:
-        await asyncio.to_thread(compare, server, programs, url)
+        print("Webhooks a second, and the time that each takes; the bridge's are by HTTP, at 32 connections.")
+        await compare(server, url)
         await asyncio.to_thread(receive, url, rounds)
     async with server.new_database() as url, open_database(url) as database:
         await sequence(database, rounds)
@@ -122,7 +125,8 @@ def main() -> None:
     programs = find_programs(options.major)
     assert programs is not None
     with running_postgres(programs, durable=True) as server:
-        asyncio.run(measure(server, programs, options.rounds))
+        asyncio.run(measure(server, options.rounds))
+    print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 from urllib.parse import urlsplit
 
 from payments_service.checkout.lookup import OrderLookup
@@ -122,13 +122,18 @@ def signed_requests(count: int) -> Iterator[bytes]:
             "livemode": False,
             "type": "checkout.session.completed",
         }
-        payload = json.dumps(event).encode()
-        head = (
-            "POST /webhooks/stripe HTTP/1.1\r\nHost: bridge\r\nAccept: */*\r\nUser-Agent: Stripe/1.0\r\n"
-            f"Content-Type: application/json\r\nStripe-Signature: {sign_payload(payload, SECRET, now())}\r\n"
-            f"Content-Length: {len(payload)}\r\n\r\n"
-        )
-        yield head.encode() + payload
+        yield signed_request(event)
+
+
+def signed_request(event: Mapping[str, Any]) -> bytes:
+    """Write one whole request, signed now."""
+    payload = json.dumps(event).encode()
+    head = (
+        "POST /webhooks/stripe HTTP/1.1\r\nHost: bridge\r\nAccept: */*\r\nUser-Agent: Stripe/1.0\r\n"
+        f"Content-Type: application/json\r\nStripe-Signature: {sign_payload(payload, SECRET, now())}\r\n"
+        f"Content-Length: {len(payload)}\r\n\r\n"
+    )
+    return head.encode() + payload
 
 
 class Measured(NamedTuple):
