@@ -38,11 +38,7 @@ async def open_worker(stack: AsyncExitStack, core: Core) -> DutyRoster:
     events = EventWork(core.database, core.enquiry, core.waker, core.rules, EVENT_RETRIES, core.clock, random.random)
     core.crew.employ(events.work, fulfillments.work, plugins.work if plugins else None)
     await stack.enter_async_context(core.crew.at_work(core.settings.worker_threads))
-    swept = replace(events, waker=DirectWaker(core.waker, fulfillments.work))
-    sweeps = [Sweep("stripe_events", core.database, due_events, swept.work).duty]
-    sweeps += [_sweep(core, "fulfillments", fulfillments)]
-    sweeps += [_sweep(core, "plugin_fulfillments", plugins)] if plugins else []
-    duties = [*sweeps, *_duties(core), *await _forwards(stack, core)]
+    duties = [*_sweeps(core, events, fulfillments, plugins), *_duties(core), *await _forwards(stack, core)]
     roster = DutyRoster(core.database, duties, _holder(), random.random)
     core.gauges.watch(
         "payments_duty_held",
@@ -64,8 +60,22 @@ def _fulfillments(core: Core, registry: FulfillerRegistry) -> tuple[FulfillmentW
     return ours, FulfillmentWork(attempts, core.waker, plugged)
 
 
-def _sweep(core: Core, name: str, work: FulfillmentWork) -> Duty:
-    return Sweep(name, core.database, due_of(work.share.types), work.work).duty
+def _sweeps(
+    core: Core, events: EventWork, fulfillments: FulfillmentWork, plugins: FulfillmentWork | None
+) -> list[Duty]:
+    """Sweep each table; what follows from a swept row is begun at once, so that without a broker one sweep does all."""
+    sweeps = [_sweep(core, "fulfillments", fulfillments)]
+    if plugins is not None:
+        plugin_sweep = _sweep(core, "plugin_fulfillments", plugins)
+        fulfillments = replace(fulfillments, hand_on=plugin_sweep.begin)
+        sweeps.append(plugin_sweep)
+    swept = replace(events, waker=DirectWaker(core.waker, fulfillments.work))
+    sweeps.append(Sweep("stripe_events", core.database, due_events, swept.work))
+    return [sweep.duty for sweep in sweeps]
+
+
+def _sweep(core: Core, name: str, work: FulfillmentWork) -> Sweep:
+    return Sweep(name, core.database, due_of(work.share.types), work.work)
 
 
 def _duties(core: Core) -> list[Duty]:

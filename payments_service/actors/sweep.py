@@ -89,6 +89,11 @@ class Sweep:
         await asyncio.gather(*begun)
         return len(begun)
 
+    def begin(self, row_id: str) -> None:
+        """Work on a row that has just come due, as if a round had found it: no wake-up is sent for what is swept."""
+        if row_id not in self.busy:
+            self._begin_one(row_id)
+
     async def _begin(self, overdue_seconds: float) -> list[asyncio.Task[None]]:
         async with self.database.reading() as reading:
             row_ids = await self.due(reading, limit=BATCH, overdue_seconds=overdue_seconds)

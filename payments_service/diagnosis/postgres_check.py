@@ -119,7 +119,7 @@ def _server(facts: PostgresFacts) -> Iterator[Finding]:
 
 
 def _session(facts: PostgresFacts) -> Iterator[Finding]:
-    pooler = "Connect to the server itself, or set the pooler (PgBouncer: pool_mode) to session mode."
+    pooler = "Connect to the server itself; docs/operations.md says what a pooler would have to do."
     if facts.lost_settings:
         lost = ", ".join(f"{name} is {value!r}" for name, value in facts.lost_settings.items())
         yield _report.problem(f"What our connections set does not arrive ({lost}): a pooler is in between.", pooler)

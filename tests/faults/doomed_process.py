@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-WRITES = ("INSERT", "UPDATE", "DELETE", "WITH", "SELECT sequence_events")
+WRITES = ("INSERT", "UPDATE", "DELETE", "WITH")
+"""Not the sequencer, which begins before anything else does: it has a doom of its own."""
 FENCING = "SELECT set_config("
 
 

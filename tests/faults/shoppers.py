@@ -15,7 +15,7 @@ from acceptance.shop import COURSE, checkout_request
 from payments_service.contract.pb.payments.v1.payments_pb2_grpc import PaymentsStub
 from payments_service.contract.pb.payments.v1.purchase_pb2 import Purchase
 
-from .checker.judge import Evidence, gather, is_settled, verdict
+from .checker.judge import Evidence, gather, is_settled, unkept_acknowledgements, verdict
 from .installation import Installation
 from .recovery_times import note_recovery
 
@@ -104,6 +104,11 @@ class Shoppers:
         assert not (found := self._installation.tracebacks()), "\n".join(found)
         note_recovery(fault, took)
         return took
+
+    async def acknowledgements_are_kept(self) -> None:
+        """Require that nothing was acknowledged to Stripe and then lost, though it may have been found again."""
+        unkept = await unkept_acknowledgements(self._installation.sandbox_url, self._installation.database_url)
+        assert not unkept, "\n".join(unkept[:20])
 
     async def slowest(self, number: int) -> float:
         """Wait for the last sales, and tell how long the slowest took from the payment to the subscriber."""

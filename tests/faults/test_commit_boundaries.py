@@ -11,7 +11,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.faults,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("boundaries"),
+    pytest.mark.xdist_group("shared"),
 ]
 SIDES = ("before", "after")
 ANSWERED = "before-statement:UPDATE orders SET creation_doubtful"
@@ -44,3 +44,4 @@ async def test_a_process_may_die_at_each_of_its_commits(shared_scene: Scene, kin
         shoppers.fault_has_ended()
 
     await shoppers.all_is_well()
+    await shoppers.acknowledgements_are_kept()

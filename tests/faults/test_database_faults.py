@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.faults,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("database"),
+    pytest.mark.xdist_group("shared"),
 ]
 FROZEN_SECONDS = 15.0 if LONG else 4.0
 CRASHES = 10 if LONG else 1
@@ -69,6 +69,7 @@ async def test_a_database_that_crashes_is_gone_on_with_when_it_is_back(shared_sc
         shoppers.fault_has_ended()
 
     await shoppers.all_is_well()
+    await shoppers.acknowledgements_are_kept()
 
 
 async def test_a_process_that_starts_without_its_database_waits_for_it(shared_scene: Scene) -> None:

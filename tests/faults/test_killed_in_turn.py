@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.faults,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("killing"),
+    pytest.mark.xdist_group("frozen"),
 ]
 ORDERS = 60
 RECOVERY_SECONDS = 60.0
@@ -41,4 +41,5 @@ async def test_sixty_orders_outlive_the_death_of_each_process_in_turn(shipped: S
         shoppers.fault_has_ended()
 
     assert await shoppers.all_is_well(RECOVERY_SECONDS) < RECOVERY_SECONDS
+    await shoppers.acknowledgements_are_kept()
     assert mischief.premature_ends == []

@@ -11,7 +11,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.faults,
     pytest.mark.timeout(3600),
-    pytest.mark.xdist_group("killing"),
+    pytest.mark.xdist_group("shared"),
 ]
 KINDS = ("serve", "bridge", "worker", "worker-2")
 BATCH = 50
@@ -28,6 +28,7 @@ async def test_no_sale_is_lost_while_every_kind_of_process_is_killed(shared_scen
                 await members[name].start()
             shoppers.fault_has_ended()
         await shoppers.all_is_well(fault="processes killed at random")
+        await shoppers.acknowledgements_are_kept()
 
 
 async def test_a_supervisor_that_is_killed_with_its_workers_at_work_loses_nothing(shared_scene: Scene) -> None:

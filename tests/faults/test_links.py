@@ -66,7 +66,7 @@ async def linked(server: PostgresServer, tmp_path_factory: pytest.TempPathFactor
         yield opened
 
 
-@pytest.mark.parametrize(("name", "fault"), product(LINKS, FAULTS) if LONG else SAMPLE)
+@pytest.mark.parametrize(("name", "fault"), list(product(LINKS, FAULTS)) if LONG else SAMPLE)
 async def test_a_link_in_trouble_costs_no_sale(linked: Scene, name: str, fault: Fault) -> None:
     link = linked.links[name]
     async with linked.shoppers.selling():

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.faults,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("plugin"),
+    pytest.mark.xdist_group("frozen"),
 ]
 DEATHS = 3 if LONG else 1
 GIFT_CARD = Purchase(custom=CustomPurchase(type="gift_card", custom_id="g1"))
@@ -67,6 +67,26 @@ async def test_a_plugin_whose_worker_dies_after_its_effect_is_called_again_by_th
     cards = (installation.folder / "cards").read_text().split()
     assert sorted(Counter(cards).values()) == [1, 1 + DEATHS]
     assert Counter(fulfilled(plugged)) == {before: 1, order_id: 1}
+
+
+async def test_without_a_broker_a_plugin_is_begun_by_the_sweep_that_finds_its_event(plugged: Scene) -> None:
+    """It does not wait for a sweep of its own, which is for what a dead worker has left."""
+    before = swept_tables(plugged).count("plugin_fulfillments")
+    plugged.broker.kill()
+    try:
+        for _ in range(3):
+            await told(plugged, await plugged.shoppers.sell(purchase=GIFT_CARD))
+    finally:
+        await plugged.broker.start()
+
+    assert "stripe_events" in swept_tables(plugged)
+    assert swept_tables(plugged).count("plugin_fulfillments") == before
+
+
+def swept_tables(scene: Scene) -> list[str]:
+    """Name the table of each sweep that found something."""
+    lines = (json.loads(line) for line in scene.installation.members["worker"].log.splitlines() if line[0] == "{")
+    return [line["table"] for line in lines if line["event"] == "sweep.worked"]
 
 
 async def told(scene: Scene, order_id: str) -> None:

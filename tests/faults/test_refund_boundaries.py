@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.faults,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("boundaries"),
+    pytest.mark.xdist_group("shared"),
 ]
 ANSWERED = "before-statement:UPDATE refunds SET asking_lease_expire_time=.*, asking_doubtful="
 """Stripe has answered, and its refund is about to be kept."""

@@ -23,7 +23,7 @@ HOWS: list[Hows] = [("tenfold", "tenfold"), ("halved", "halved")]
 DONE_ONCE = "SELECT max(attempts) FROM fulfillments"
 
 
-@pytest.mark.parametrize(("kind", "hows"), product(KINDS, HOWS) if LONG else SHORT)
+@pytest.mark.parametrize(("kind", "hows"), list(product(KINDS, HOWS)) if LONG else SHORT)
 async def test_wake_ups_that_go_astray_cost_and_double_no_sale(
     server: PostgresServer, tmp_path: Path, kind: BrokerKind, hows: Hows
 ) -> None:

@@ -168,3 +168,20 @@ async def _was_acknowledged(http: aiohttp.ClientSession, sandbox_url: str, event
     async with http.get(f"{sandbox_url}/_sandbox/deliveries", params={"event": event_id}) as reply:
         deliveries = (await reply.json())["data"]
     return any(200 <= (attempt["status"] or 0) < 300 for delivery in deliveries for attempt in delivery["attempts"])
+
+
+async def unkept_acknowledgements(sandbox_url: str, database_url: str) -> list[str]:
+    """Name the events that were answered 2xx and lost, though they have been found again at Stripe since."""
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        found = await connection.fetch(
+            "SELECT stripe_event_id FROM stripe_events WHERE source <> 'webhook' AND deliveries = 1"
+        )
+    finally:
+        await connection.close()
+    async with aiohttp.ClientSession() as http:
+        return [
+            f"{event_id} was acknowledged and is not stored but as found at Stripe"
+            for (event_id,) in found
+            if await _was_acknowledged(http, sandbox_url, event_id)
+        ]

@@ -27,6 +27,7 @@ def judged(**changes: object) -> list[tuple[Level, str]]:
         ({"stripe_api_key": "sk_test_1"}, Level.PROBLEM, "`payments up` refuses to start. PAYMENTS_STRIPE_WEBHOOK"),
         (KEY | {"database_url": SHARED["database_url"]}, Level.WARNING, "Only `payments up` can start"),
         ({"claimed_types": "course"}, Level.PROBLEM, "PAYMENTS_CLAIMED_TYPES names course"),
+        (KEY | SHARED | {"tls_cert": "none.pem"}, Level.PROBLEM, "`serve` refuses to start. PAYMENTS_TLS_KEY is empty"),
     ],
 )
 def test_which_commands_could_start_is_said_with_the_reason(changes: dict[str, str], level: Level, said: str) -> None:
