@@ -25,6 +25,7 @@ A_SWEEP = 2.0
 NOISE = 3.0
 """What a machine may add that is busy with the test itself and with others."""
 STRIPE_SECONDS = 2.0
+STOP_SECONDS = 10.0
 FROZEN_SECONDS = 15.0 if LONG else 3.0
 SALES = 12 if LONG else 6
 KINDS = ("valkey", "rabbitmq") if LONG else ("valkey",)
@@ -118,6 +119,22 @@ async def test_a_broker_that_is_back_is_used_again(brokered: Scene) -> None:
     async with asyncio.timeout(60):
         while (await one_payment(brokered)) > 0.4:
             pass
+
+
+async def test_processes_stop_in_time_while_the_broker_answers_nothing(brokered: Scene) -> None:
+    members = [brokered.installation.members[name] for name in ("serve", "bridge", "worker")]
+    loop = asyncio.get_running_loop()
+    async with deaf(brokered):
+        await brokered.shoppers.sell()
+        began = loop.time()
+        codes = await asyncio.gather(*(member.stop() for member in members))
+        took = loop.time() - began
+    await asyncio.gather(*(member.start() for member in members))
+
+    print(f"stopped in {took:.1f} s")
+    assert codes == [0, 0, 0]
+    assert took < STOP_SECONDS + NOISE
+    await brokered.shoppers.all_is_well()
 
 
 async def one_payment(scene: Scene) -> float:
