@@ -42,7 +42,8 @@ test-long: setup ## Run the databases' tests on every PostgreSQL version (fetche
 			$(BIN)/pytest -n 2 -k postgresql-$$version tests/integration tests/event_log tests/acceptance \
 			tests/subscribers || exit 1; \
 	done
-	PAYMENTS_TEST_LONG=1 $(BIN)/pytest -n 2 tests/subscribers/test_ledger_machine.py tests/subscribers/test_group_machine.py
+	PAYMENTS_TEST_LONG=1 $(BIN)/pytest -n 2 tests/subscribers/test_ledger_machine.py tests/subscribers/test_group_machine.py \
+		tests/integration/rpc/test_rpc_streams.py
 	PAYMENTS_TEST_KILLS=1000 PAYMENTS_TEST_SEEDS=1-40 $(BIN)/pytest tests/faults/test_killed_processes.py tests/faults/test_any_mischief.py
 
 .PHONY: bench
@@ -53,9 +54,8 @@ bench: setup ## Measure the main path on this machine: embedded, then PostgreSQL
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/order_rate.py
 
 .PHONY: bench-streams
-bench-streams: setup ## Measure what streams and subscribers carry on this machine
-	PYTHONPATH=tests $(BIN)/python tests/benchmarks/stream_rate.py
-	PYTHONPATH=tests $(BIN)/python tests/benchmarks/consume_rate.py
+bench-streams: setup ## Measure what streams and subscribers carry on this machine, beside NATS JetStream
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/stream_numbers.py $(ARGUMENTS)
 
 .PHONY: test-faults
 test-faults: setup ## Kill, freeze, starve and cut off real processes, and tell how soon all was well again
