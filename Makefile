@@ -12,7 +12,7 @@ help: ## Show this list
 .venv/.done: pyproject.toml requirements/locked.txt requirements/client-oldest.txt clients/python/pyproject.toml
 	$(PYTHON) -m venv .venv || python3 -m venv .venv
 	$(BIN)/pip install --quiet uv==0.13.9
-	$(BIN)/uv pip sync --quiet --require-hashes requirements/locked.txt
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements/locked.txt
 	$(BIN)/uv pip install --quiet --no-deps --editable . --editable clients/python
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/client-oldest
 	$(BIN)/uv pip sync --quiet --require-hashes --python .venv/client-oldest/bin/python requirements/client-oldest.txt
