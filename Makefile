@@ -12,7 +12,7 @@ help: ## Show this list
 .venv/.done: pyproject.toml requirements/locked.txt requirements/client-oldest.txt clients/python/pyproject.toml
 	$(PYTHON) -m venv .venv || python3 -m venv .venv
 	$(BIN)/pip install --quiet uv==0.13.9
-	$(BIN)/uv pip sync --quiet --require-hashes requirements/locked.txt
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements/locked.txt
 	$(BIN)/uv pip install --quiet --no-deps --editable . --editable clients/python
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/client-oldest
 	$(BIN)/uv pip sync --quiet --require-hashes --python .venv/client-oldest/bin/python requirements/client-oldest.txt
@@ -42,7 +42,8 @@ test-long: setup ## Run the databases' tests on every PostgreSQL version (fetche
 			$(BIN)/pytest -n 2 -k postgresql-$$version tests/integration tests/event_log tests/acceptance \
 			tests/subscribers || exit 1; \
 	done
-	PAYMENTS_TEST_LONG=1 $(BIN)/pytest -n 2 tests/subscribers/test_ledger_machine.py tests/subscribers/test_group_machine.py
+	PAYMENTS_TEST_LONG=1 $(BIN)/pytest -n 2 tests/subscribers/test_ledger_machine.py tests/subscribers/test_group_machine.py \
+		tests/integration/rpc/test_rpc_streams.py
 	PAYMENTS_TEST_KILLS=1000 PAYMENTS_TEST_SEEDS=1-40 $(BIN)/pytest tests/faults/test_killed_processes.py tests/faults/test_any_mischief.py
 
 .PHONY: bench
@@ -53,9 +54,8 @@ bench: setup ## Measure the main path on this machine: embedded, then PostgreSQL
 	PYTHONPATH=tests $(BIN)/python tests/benchmarks/order_rate.py
 
 .PHONY: bench-streams
-bench-streams: setup ## Measure what streams and subscribers carry on this machine
-	PYTHONPATH=tests $(BIN)/python tests/benchmarks/stream_rate.py
-	PYTHONPATH=tests $(BIN)/python tests/benchmarks/consume_rate.py
+bench-streams: setup ## Measure what streams and subscribers carry on this machine, beside NATS JetStream
+	PYTHONPATH=tests $(BIN)/python tests/benchmarks/stream_numbers.py $(ARGUMENTS)
 
 .PHONY: test-faults
 test-faults: setup ## Kill, freeze, starve and cut off real processes, and tell how soon all was well again

@@ -5,9 +5,11 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from payments_service.cli.terminal import output
@@ -34,15 +36,35 @@ def report_diagnosis(*, as_json: bool) -> int:
     return 0 if healthy else EXIT_PROBLEM
 
 
-def _print(findings: Iterable[Finding]) -> None:
+def _print(findings: Sequence[Finding]) -> None:
     console = output()
-    for finding in findings:
-        level = Text(f"{finding.level:<9}", style=STYLES[finding.level])
-        console.print(Text.assemble(level, f"{finding.check:<10} ", finding.message), soft_wrap=True)
-        if finding.remedy:
-            console.print(Text(f"{'':<20}To do: {finding.remedy}", style="dim"), soft_wrap=True)
+    if console.is_terminal:
+        console.print(_table(findings))
+    else:
+        _print_lines(console, findings)
     counts = {level: sum(finding.level is level for finding in findings) for level in (Level.PROBLEM, Level.WARNING)}
     console.print(_summary(counts[Level.PROBLEM], counts[Level.WARNING]))
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in ("level", "check"):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        told = Text(finding.message)
+        if finding.remedy:
+            told.append(f"\nTo do: {finding.remedy}", style="dim")
+        table.add_row(Text(finding.level, style=STYLES[finding.level]), finding.check, told)
+    return table
+
+
+def _print_lines(console: Console, findings: Sequence[Finding]) -> None:
+    """Keep each finding on a line, for grep."""
+    for finding in findings:
+        console.print(f"{finding.level:<9}{finding.check:<10} {finding.message}", soft_wrap=True)
+        if finding.remedy:
+            console.print(f"{'':<20}To do: {finding.remedy}", soft_wrap=True)
 
 
 def _summary(problems: int, warnings: int) -> str:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.panel import Panel
@@ -15,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from payments_service.cli.terminal import output
+from payments_service.monitoring.metrics_endpoint import metrics_notice
 from payments_service.process_parts import Running
-from payments_service.settings import LOOPBACK_HOSTS, Settings
+from payments_service.settings import Settings
 
 Facts = list[tuple[str, str]]
 DEFAULT_TARGET = "127.0.0.1:50051"
@@ -79,7 +79,7 @@ def _facts(settings: Settings, running: Running) -> Iterator[tuple[str, str]]:
     yield "Webhooks", f"{running.bridge_url}/webhooks/stripe" if running.bridge_url else ""
     yield "Sandbox Stripe", running.sandbox_url
     yield "Webhook secret", running.webhook_secret
-    yield "Metrics", _metrics(running.metrics_url)
+    yield "Metrics", metrics_notice(running.metrics_url)
     yield "Database", f"{running.database} {_database_file(settings)}".strip()
     yield "Broker", running.broker
     yield "Stripe", _stripe(settings) if not running.sandbox_url else ""
@@ -87,12 +87,6 @@ def _facts(settings: Settings, running: Running) -> Iterator[tuple[str, str]]:
 
 def _database_file(settings: Settings) -> str:
     return settings.database_url.partition("///")[2] if settings.embedded else ""
-
-
-def _metrics(url: str) -> str:
-    """Say where; they name no buyer and no secret, but whoever is let in should be one's own monitoring."""
-    is_open = url and urlsplit(url).hostname not in LOOPBACK_HOSTS
-    return f"{url} (open to others: anybody who reaches it may read)" if is_open else url
 
 
 def _stripe(settings: Settings) -> str:

@@ -16,6 +16,7 @@ import structlog
 
 from payments_service.cli.lifeline import LAST_SECONDS
 from payments_service.errors import ConfigurationError
+from payments_service.monitoring.metrics_endpoint import metrics_notice
 from payments_service.monitoring.worker_merge import WorkerProcesses, open_worker_metrics
 from payments_service.observability.logs import configure_logs
 from payments_service.settings import Settings
@@ -49,11 +50,20 @@ async def _supervise(settings: Settings, *, as_json: bool) -> None:
 
 def _report(settings: Settings, running: dict[str, str], *, as_json: bool) -> None:
     """Report once, when all are at work; in JSON it is what the processes themselves report, with our address."""
-    plain = f"Metrics: {running['metrics_url']}\n" if running["metrics_url"] else ""
+    plain = f"Metrics: {metrics_notice(running['metrics_url'])}\n" if running["metrics_url"] else ""
     plain += f"Database: {running['database']}\nBroker: {running['broker']}\n"
     plain += f"Ready: {settings.worker_processes} processes at work\n"
     sys.stdout.write(json.dumps(running) + "\n" if as_json else plain)
     sys.stdout.flush()
+
+
+async def _report_of(stdout: asyncio.StreamReader) -> dict[str, str] | None:
+    """Read what a process reports when it is ready, and over what a plug-in may print before; None where it ends."""
+    while line := await stdout.readline():
+        with suppress(ValueError):
+            report: dict[str, str] = json.loads(line)
+            return report
+    return None
 
 
 class _Supervision:
@@ -131,12 +141,10 @@ class _Supervision:
 
     async def _hear(self, place: int, child: asyncio.subprocess.Process) -> None:
         assert child.stdout is not None  # noqa: S101  # it was asked for
-        line = await child.stdout.readline()
-        if not line:
+        first = await _report_of(child.stdout)
+        if first is None:
             return
-        first = json.loads(line)
-        if first["metrics_url"]:
-            self._processes.began(place, first["metrics_url"])
+        self._processes.began(place, first["metrics_url"])
         _log.info("worker.ready", place=place, pid=child.pid)
         self._ready.add(place)
         if len(self._ready) == self._count and not self._announced:

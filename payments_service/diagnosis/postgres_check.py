@@ -15,7 +15,7 @@ from payments_service.storage.postgres_facts import ConnectionLimits, PostgresFa
 from payments_service.storage.schema import is_known_revision, newest_revision
 
 OLDEST, NEWEST = 14, 18
-CLOCK_WARNING, CLOCK_PROBLEM = timedelta(seconds=2), timedelta(seconds=60)
+CLOCK_WARNING = timedelta(seconds=5)
 LONG_TRANSACTION = timedelta(minutes=10)
 CROWDED = 0.8
 _report = Reporter("database")
@@ -72,13 +72,12 @@ def judge_revision(revision: str | None) -> Iterator[Finding]:
 
 
 def judge_clock(lead: timedelta) -> Iterator[Finding]:
-    """Judge the database's clock against ours: leases go by the first, what callers are told by both."""
+    """Judge the database's clock, by which everything is decided, against ours: they show that one of them is wrong."""
     seconds = lead.total_seconds()
-    if abs(lead) <= CLOCK_WARNING:
-        return
-    message = f"The database's clock is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's."
-    remedy = "Let NTP set both clocks."
-    yield _report.problem(message, remedy) if abs(lead) > CLOCK_PROBLEM else _report.warning(message, remedy)
+    if abs(lead) > CLOCK_WARNING:
+        side = "ahead of" if seconds > 0 else "behind"
+        message = f"The database's clock is {abs(seconds):.0f} s {side} this machine's."
+        yield _report.warning(message, "Let NTP set both clocks; what goes by the time goes by the database's.")
 
 
 def judge_connections(limits: ConnectionLimits, settings: Settings) -> Iterator[Finding]:

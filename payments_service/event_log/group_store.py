@@ -140,7 +140,8 @@ class GroupStore:
 
 def not_found(subscriber: str) -> SubscriberNotFoundError:
     """Make the error for a subscriber that is not there, for this caller."""
-    return SubscriberNotFoundError(f"There is no subscriber {subscriber!r}.", subscriber=subscriber)
+    message = f"There is no subscriber {subscriber!r}: its owner makes it, once, by Operations/CreateSubscriber."
+    return SubscriberNotFoundError(message, subscriber=subscriber)
 
 
 def member_replaced(member_id: str) -> MemberReplacedError:

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from payments_service.errors import ConfigurationError
-from payments_service.settings import split_address
+from payments_service.settings import LOOPBACK_HOSTS, split_address
 
 STOP_SECONDS = 1.0
 Text = Callable[[], Awaitable[bytes]]
@@ -28,6 +29,12 @@ async def open_metrics_endpoint(address: str, text: Text) -> AsyncIterator[str]:
         yield await _listen(runner, address)
     finally:
         await runner.cleanup()
+
+
+def metrics_notice(url: str) -> str:
+    """Say where; they name no buyer and no secret, but whoever is let in should be one's own monitoring."""
+    is_open = url and urlsplit(url).hostname not in LOOPBACK_HOSTS
+    return f"{url} (open to others: anybody who reaches it may read)" if is_open else url
 
 
 async def _listen(runner: web.AppRunner, address: str) -> str:

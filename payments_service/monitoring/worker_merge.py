@@ -39,7 +39,7 @@ class WorkerProcesses:
         )
 
     def began(self, place: int, url: str) -> None:
-        """Scrape a process from now on."""
+        """Count a process, and scrape it from now on where it serves metrics."""
         self._urls[place] = url
 
     def ended(self, place: int, *, was_told: bool) -> None:
@@ -50,7 +50,7 @@ class WorkerProcesses:
 
     async def text(self, session: aiohttp.ClientSession) -> bytes:
         """Ask all of them at the same time."""
-        places = sorted(self._urls.items())
+        places = sorted((place, url) for place, url in self._urls.items() if url)
         texts = await asyncio.gather(*(_scrape(session, url) for _, url in places))
         merged = CollectorRegistry()
         told = {place: text for (place, _), text in zip(places, texts, strict=True)}

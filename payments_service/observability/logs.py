@@ -22,7 +22,7 @@ _SUSPECT = re.compile(r"@|[sr]k_|whsec_|_secret_|bearer|(?:\d[ -]?){13}", re.IGN
 """Found in whatever any of the patterns below finds: most values are seen through in one pass."""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(://[^:/@\s]*:)[^/@\s]+@"), r"\1***@"),
+    (re.compile(r"(://[^:/@\s]*:)[^\s\"']+@"), r"\1***@"),
     (re.compile(r"\b(sk|rk)_\w+"), r"\1_***"),
     (re.compile(r"\bwhsec_\w+"), "whsec_***"),
     (re.compile(r"(_secret_)\w+"), r"\1***"),

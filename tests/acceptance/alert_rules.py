@@ -1,5 +1,6 @@
-"""The alert rules, and what each of their expressions asks of a scrape."""
+"""The alert rules and the dashboard, and what each of their expressions asks of a scrape."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,12 @@ def read_alerts() -> list[Alert]:
         for group in groups
         for rule in group["rules"]
     ]
+
+
+def read_panels() -> dict[str, list[str]]:
+    """Read the dashboard's expressions, by the titles of their panels."""
+    panels = json.loads((DEPLOY / "dashboard.json").read_text())["panels"]
+    return {panel["title"]: [target["expr"] for target in panel.get("targets", [])] for panel in panels}
 
 
 def selections(expression: str) -> list[Selected]:

@@ -7,7 +7,7 @@ import aiohttp
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Scrape:

@@ -14,12 +14,13 @@ from payments_service.contract.pb.payments.v1.operations_pb2 import CreateSubscr
 from payments_service.contract.pb.payments.v1.subscriber_pb2 import Subscriber
 from payments_service.monitoring.worker_merge import WorkerProcesses, open_worker_metrics
 
-from .alert_rules import DEPLOY, TARGET_LABELS, Alert, Selected, read_alerts, selections
+from .alert_rules import DEPLOY, TARGET_LABELS, Alert, Selected, read_alerts, read_panels, selections
 from .scrape import Scrape, scrape_until
 from .shop import open_shop, settings_in
 
 DOCS = DEPLOY.parent.parent / "docs"
 ALERTS = read_alerts()
+PANELS = read_panels()
 NAMES = [alert.name for alert in ALERTS]
 OF_PROMETHEUS = frozenset({"up"})
 _ROW = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
@@ -63,6 +64,13 @@ def test_an_alert_asks_for_metrics_labels_and_values_that_exist(alert: Alert, ev
     selected = selections(alert.expression)
 
     assert selected
+    assert {each.metric: unknown(each, everything) for each in selected} == {each.metric: [] for each in selected}
+
+
+@pytest.mark.parametrize("title", PANELS)
+def test_a_panel_of_the_dashboard_asks_for_what_exists(title: str, everything: Scrape) -> None:
+    selected = [each for expression in PANELS[title] for each in selections(expression)]
+
     assert {each.metric: unknown(each, everything) for each in selected} == {each.metric: [] for each in selected}
 
 

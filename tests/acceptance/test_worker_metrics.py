@@ -16,7 +16,7 @@ from broker_servers.broker_process import running_broker
 from broker_servers.valkey import Valkey
 from database_servers.postgres_server import PostgresServer
 
-from .scrape import PATIENCE, Scrape, scrape_until
+from .scrape import PATIENCE, Scrape, scrape, scrape_until
 
 DUTIES = {"sequence", "reconcile", "overdue_orders", "trim", "sweep_stripe_events", "sweep_fulfillments"}
 
@@ -66,8 +66,8 @@ def a_child_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
-@pytest.mark.timeout(120)
-async def test_a_scrape_of_a_worker_tells_of_each_process_and_of_none_that_is_dead(
+@pytest.mark.timeout(240)
+async def test_a_scrape_of_a_worker_tells_of_each_process_and_of_none_that_is_dead_or_hangs(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
     async with (
@@ -80,6 +80,10 @@ async def test_a_scrape_of_a_worker_tells_of_each_process_and_of_none_that_is_de
         os.kill(a_child_of(process.pid), signal.SIGKILL)
         one = await scrape_until(metrics_url, lambda seen: seen.sum("payments_worker_processes_ready") == 1)
         again = await scrape_until(metrics_url, lambda seen: len(places(seen)) == 2)
+        frozen = a_child_of(process.pid)
+        os.kill(frozen, signal.SIGSTOP)
+        without_it = await scrape(metrics_url)
+        os.kill(frozen, signal.SIGCONT)
 
     assert both.sum("payments_worker_processes_wanted") == 2
     assert both.all("payments_duty_rounds_total", duty="sequence", outcome="done")
@@ -90,4 +94,5 @@ async def test_a_scrape_of_a_worker_tells_of_each_process_and_of_none_that_is_de
     assert one.names_of("payments_duty_held", "place") == places(one)
     assert one.sum("payments_worker_process_ends_total") == 1
     assert again.sum("payments_worker_processes_ready") == 2
+    assert len(places(without_it)) == without_it.sum("payments_worker_process_answering") == 1
     assert max(again.all("process_start_time_seconds")) > max(both.all("process_start_time_seconds"))

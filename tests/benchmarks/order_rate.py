@@ -69,6 +69,8 @@ class Round(NamedTuple):
     rate: float
     p50: float
     p99: float
+    cpu: float
+    """Milliseconds of a core that the workers took for an order: the load of others changes it least."""
 
 
 async def store_orders(url: str, count: int, organization_id: str) -> list[Order]:
@@ -133,7 +135,7 @@ async def fulfill(server: PostgresServer, installation: Installation, count: int
     which = (FulfillmentEvent.TYPE_FULFILLED, organization_id)
     orders = await store_orders(installation.database_url, count, organization_id)
     requests = [signed_request(paid_event(order)) for order in orders]
-    began = datetime.now(UTC)
+    began, used = datetime.now(UTC), workers_seconds(installation)
     await asyncio.to_thread(drive, f"http://127.0.0.1:{installation.ports['bridge']}", requests, CONNECTIONS)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
@@ -143,7 +145,16 @@ async def fulfill(server: PostgresServer, installation: Installation, count: int
             await asyncio.sleep(0.1)  # nobody tells of it
     ages = [float(row[0]) for row in await server.run(AGES, *which, database=name)]
     ranks = statistics.quantiles(ages, n=100)
-    return Round(count / (last - began).total_seconds(), ranks[49], ranks[98])
+    cpu = (workers_seconds(installation) - used) * 1000 / count
+    return Round(count / (last - began).total_seconds(), ranks[49], ranks[98], cpu)
+
+
+def workers_seconds(installation: Installation) -> float:
+    """Sum what the workers have computed since they were started, as Linux counts it."""
+    workers = [member.process for name, member in installation.members.items() if name.startswith("worker")]
+    lines = [Path(f"/proc/{worker.pid}/stat").read_text() for worker in workers if worker is not None]
+    ticks = [line.rpartition(")")[2].split()[11:13] for line in lines]
+    return sum(int(tick) for pair in ticks for tick in pair) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(server: PostgresServer, workers: int, orders: int, rounds: int) -> Sequence[Round]:
@@ -174,9 +185,10 @@ async def compare(server: PostgresServer) -> None:
 
 def told(name: str, rounds: Sequence[Round]) -> str:
     """Write one line of the table."""
-    rate, p50, p99 = (statistics.median(values) for values in zip(*rounds, strict=True))
+    rate, p50, p99, cpu = (statistics.median(values) for values in zip(*rounds, strict=True))
     spread = ", ".join(f"{one.rate:.0f}" for one in rounds)
-    return f"{name:<44} {rate:7.0f} /s   p50 {p50:7.1f} ms   p99 {p99:7.1f} ms   (of each round: {spread})"
+    times = f"p50 {p50:7.1f} ms   p99 {p99:7.1f} ms"
+    return f"{name:<44} {rate:7.0f} /s   {times}   workers' CPU {cpu:.1f} ms an order (rounds: {spread})"
 
 
 async def main(options: argparse.Namespace) -> None:

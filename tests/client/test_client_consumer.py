@@ -156,6 +156,19 @@ async def test_what_fails_comes_again_and_nothing_of_its_order_overtakes_it(pref
     assert ("RuntimeError: not today") in {reason for _, reason in server.reasons}
 
 
+async def test_an_error_whose_text_cannot_be_sent_is_told_without_what_cannot() -> None:
+    server = GroupServer(log_of(2))
+
+    async def work(event: Event) -> None:
+        if event.attempt == 1:
+            raise ValueError("no file 'a\0b\udce9'")
+
+    async with consuming(server, work):
+        await until(lambda: server.is_done)
+
+    assert {reason for _, reason in server.reasons} == {"ValueError: no file 'ab?'"}
+
+
 async def test_attempts_are_counted_and_the_last_one_is_parked_while_its_order_goes_on() -> None:
     server, attempts, done = GroupServer(log_of(6, orders=2), max_attempts=3), list[int](), list[Event]()
 

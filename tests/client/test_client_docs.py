@@ -61,6 +61,17 @@ async def test_the_shell_s_commands_list_the_methods_and_show_what_was_fulfilled
         assert "TYPE_PAYMENT_SUCCEEDED" not in example.said
 
 
+async def test_the_shell_s_commands_make_a_subscriber_and_show_how_it_stands(shop: Shop) -> None:
+    (making,) = (block for block in blocks(CONSUMING, "sh") if "CreateSubscriber" in block)
+    here = {"PATH": f"{SCRIPTS}:/usr/bin:/bin"}
+
+    async with running(
+        ["sh", "-ec", making.replace(ADDRESS, shop.running.grpc_address) + "echo done"], here
+    ) as example:
+        await example.until("done")
+        assert example.said.count('"course-service"') == 2
+
+
 @pytest.mark.parametrize("document", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text())

@@ -10,13 +10,11 @@ from broker_servers.valkey import Valkey
 from database_servers.postgres_server import PostgresServer
 
 from .conftest import LONG
-from .payment_times import payment_times
+from .payment_times import WOKEN_SECONDS, payment_times, was_woken
 from .scene import Scene, open_scene
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300), pytest.mark.xdist_group("absent")]
 KINDS: list[BrokerKind] = [Valkey(), RabbitMq()] if LONG else [Valkey()]
-WOKEN_SECONDS = 0.45
-"""The sweep looks only at what is half a second old: what is done sooner was woken."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -41,8 +39,8 @@ async def test_without_a_broker_from_the_start_every_sale_is_done_and_it_is_used
         link.heal()
         if not deaf:
             await link.open()
-        async with asyncio.timeout(60):
-            while await one_payment(scene) > WOKEN_SECONDS:
+        async with asyncio.timeout(120):
+            while not await was_woken(scene.installation.database_url, await one_sale(scene)):
                 pass
 
         await scene.shoppers.all_is_well()
@@ -50,8 +48,8 @@ async def test_without_a_broker_from_the_start_every_sale_is_done_and_it_is_used
         assert times[0] > WOKEN_SECONDS
 
 
-async def one_payment(scene: Scene) -> float:
-    """Sell one, and give how long the service took."""
+async def one_sale(scene: Scene) -> str:
+    """Sell one, and wait until it is fulfilled."""
     order_id = await scene.shoppers.sell()
     await scene.shoppers.all_is_well()
-    return (await payment_times(scene.installation.database_url, [order_id]))[0]
+    return order_id

@@ -20,7 +20,7 @@ LIMITS = ConsumerLimits(lease=1.0, hold=1.0, survey=0.2, impatient_survey=0.05, 
 
 
 async def serve(url: str, port: int) -> None:
-    """Print the port when everything is open."""
+    """Say that it is ready when everything is open."""
     async with open_database(url) as database:
         tailer = Tailer(database)
         await tailer.open()
@@ -35,7 +35,7 @@ async def serve(url: str, port: int) -> None:
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {METHOD: handler}),))
         server.add_insecure_port(f"127.0.0.1:{port}")
         await server.start()
-        print(port, flush=True)
+        print("ready", flush=True)
         await tailer.run()
 
 

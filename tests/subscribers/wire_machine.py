@@ -110,11 +110,14 @@ class WireMachine:
 
     async def _serve(self, port: int) -> None:
         command = (sys.executable, str(SERVER), self._url, str(port))
-        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        written = self._folder / f"server-{len(self._processes)}.log"
+        with written.open("wb") as log:
+            process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
         self._processes.append(process)
         self._servers[port] = process
-        assert process.stdout
-        assert await process.stdout.readline(), "the server did not start"
+        while "ready" not in written.read_text():  # it is a file
+            assert process.returncode is None, written.read_text()
+            await asyncio.sleep(0.02)
 
     async def _join(self) -> None:
         self.happened["joined"] += 1

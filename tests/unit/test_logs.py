@@ -26,6 +26,7 @@ SECRETS = [
     "378282246310005",
     "alice.o+shop@example.co.uk",
     "postgresql+asyncpg://payments:hunter2@db:5432/payments",
+    "amqp://payments:hunt/er@hunter2@broker:5672/%2F",
     "pi_3Abc_secret_Xyz9",
 ]
 LEAKS = re.compile(r"51Hx|4f7a9b|9f86d081|abc\+|4242|3155|3782822|alice|hunter2|Xyz9")

@@ -162,7 +162,7 @@ class Consumer:
         what = "is set aside" if park else "comes again"
         _log.warning("The handler failed at %s of %s: it %s.", event.event_id, event.order_id, what, exc_info=error)
         delay = error.delay if isinstance(error, RetryLaterError) else self._backoff_of(event.attempt)
-        session.nack([delivery], f"{type(error).__name__}: {error}"[:REASON_LENGTH], 0.0 if park else delay, park)
+        session.nack([delivery], _reason(error), 0.0 if park else delay, park)
         if park:
             return
         behind = [job[1] for job in self._lanes.take_back(delivery.order, lambda job: job[0] is session)]
@@ -171,6 +171,12 @@ class Consumer:
     def _backoff_of(self, attempt: int) -> float:
         bound = min(self._wish.longest_backoff, self._wish.shortest_backoff * 2.0 ** min(attempt - 1, 32))
         return bound * (0.5 + random.random() / 2)  # noqa: S311  # spreads load, guards nothing
+
+
+def _reason(error: Exception) -> str:
+    """Say what failed, without what no proto field holds and no database takes."""
+    text = f"{type(error).__name__}: {error}".replace("\0", "")[:REASON_LENGTH]
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_async(handler: Handler) -> bool:

@@ -38,3 +38,11 @@ async def test_whatever_is_wrong_at_once_is_all_said_with_what_to_do(tmp_path: P
     assert all(advice)
     assert "geheim" not in finished.out
     assert "problems, " in summary
+
+
+async def test_on_a_terminal_it_fits(tmp_path: Path) -> None:
+    shown = await CommandLine(tmp_path, broker_url="redis://127.0.0.1:1").on_terminal("doctor", columns=80)
+
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert "To do: Start it" in shown
+    assert "1 problem, 0 warnings." in shown
