@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import defaultdict
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import event, func, insert, select, text, update
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from payments_service.event_log.sequencer import Sequencer
 from payments_service.storage.database import Database
+from payments_service.storage.log_frames import cursor_bytes, event_tag, frame_event
 from payments_service.storage.log_rows import append_events, read_head, sequence_events
 from payments_service.storage.tables import event_log, event_log_head, event_outbox
 
@@ -154,14 +156,15 @@ async def test_a_hole_is_loud_and_never_skipped(scene: Scene) -> None:
     await reader.until("caught_up")
     with capture_logs() as lines:
         async with scene.database.transaction() as tx:
-            await tx.execute(insert(event_log), [row_at(5)])
+            log_id = (await read_head(tx)).log_id
+            await tx.execute(insert(event_log), [row_at(log_id, 5)])
             await tx.execute(update(event_log_head).values(position=5))
         scene.tailer.hint()
         await logged(lines, "event_log.tailer.failed")
         assert scene.tailer.head == 3
 
         async with scene.database.transaction() as tx:
-            await tx.execute(insert(event_log), [row_at(4)])
+            await tx.execute(insert(event_log), [row_at(log_id, 4)])
         await reader.until_events(5)
 
     assert ids(reader.events) == [f"fev_{number:08}" for number in range(1, 6)]
@@ -174,8 +177,9 @@ async def test_the_head_is_known_to_whoever_asks(scene: Scene) -> None:
         assert (await read_head(reading)).position == 7
 
 
-def row_at(position: int) -> dict[str, object]:
+def row_at(log_id: UUID, position: int) -> dict[str, object]:
     made = staged(position)
-    names = ("event_id", "organization_id", "ordering_key", "order_version", "purchase_type", "type", "body")
+    names = ("event_id", "organization_id", "ordering_key", "order_version", "purchase_type", "type", "occur_time")
     row: dict[str, object] = {name: getattr(made, name) for name in names}
-    return {**row, "position": position, "occur_time": made.occur_time, "sequence_time": made.occur_time}
+    frame = frame_event(made.body, cursor_bytes(log_id, position, event_tag(made.event_id)))
+    return {**row, "position": position, "frame": frame, "sequence_time": made.occur_time}

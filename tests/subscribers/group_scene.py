@@ -54,9 +54,9 @@ class Group:
         request = ops.DeleteSubscriberRequest(subscriber=self.name)
         await self.service.operations.DeleteSubscriber(request, metadata=bearer(self.who))
 
-    async def until(self, look: Callable[[], Awaitable[T]], wanted: T) -> None:
+    async def until(self, look: Callable[[], Awaitable[T]], wanted: T, patience: float = PATIENCE) -> None:
         """Wait until something is so."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             while await look() != wanted:  # noqa: ASYNC110  # there is no event to wait for
                 await asyncio.sleep(0.02)
 

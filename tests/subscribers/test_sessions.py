@@ -1,8 +1,6 @@
 """How sessions begin, go on and end over real gRPC: what is refused, who takes whose shards, and when."""
 
 import asyncio
-import json
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +8,16 @@ from typing import Any
 
 import grpc
 import pytest
-from integration.rpc.rpc_service import bearer, open_service, refusal
+from integration.rpc.rpc_service import open_service, refusal
 
 from payments_service.contract.pb.payments.v1 import fulfillment_stream_pb2 as pb
 
 from .conftest import LEASE, LIMITS
-from .contract_stubs import make_stubs
+from .contract_team import ContractTeam
 from .group_scene import Group, Member, ids
 
-MEMBER = Path(__file__).with_name("contract_member.py")
+LONG = 40.0
+"""For what processes do that have one busy machine to share."""
 
 
 async def test_the_first_message_opens_and_no_other_does(group: Group) -> None:
@@ -139,7 +138,8 @@ async def test_a_closed_member_finishes_its_acks_and_frees_its_shards_at_once(gr
         assert {delivery.attempt for delivery in two.got} == {1}
 
 
-async def test_a_closed_member_that_works_long_leaves_the_rest_to_others_at_once(group: Group) -> None:
+async def test_a_closed_member_that_works_long_leaves_the_rest_to_others_at_once(patient_group: Group) -> None:
+    group = patient_group
     await group.create()
     async with group.join("a") as one:
         await one.until(lambda: len(one.shards) == 32)
@@ -149,7 +149,6 @@ async def test_a_closed_member_that_works_long_leaves_the_rest_to_others_at_once
         async with group.join("b") as two:
             await two.until(lambda: len(two.shards) == 31)
             assert (await group.standing()).members == 1
-            await one.say(ping={})
             await one.ack(long)
             await one.to_the_end()
             assert long.ack_id in one.accepted
@@ -159,7 +158,8 @@ async def test_a_closed_member_that_works_long_leaves_the_rest_to_others_at_once
     assert last in one.ids
 
 
-async def test_a_closed_members_next_session_lets_its_last_one_finish(group: Group) -> None:
+async def test_a_closed_members_next_session_lets_its_last_one_finish(patient_group: Group) -> None:
+    group = patient_group
     await group.fill(orders=1)
     await group.create()
     async with group.join("a") as one:
@@ -219,18 +219,18 @@ async def test_of_two_real_processes_one_is_killed_half_way_and_nothing_is_missi
 ) -> None:
     """Two members by stubs of the contract alone, the first of which dies by SIGKILL with events in its hands."""
     made = await group.create()
-    team = ContractTeam(group, tmp_path)
-    one, two = await team.start("a"), await team.start("b")
-    await group.until(lambda: members(group), 2)
-    events = [event for _ in range(10) for event in await group.fill(orders=50, each=2)]
-    await group.until(lambda: team.has_done("a", 150), wanted=True)
-    one.kill()
-    await one.wait()
-    killed = asyncio.get_running_loop().time()
-    await group.until(lambda: backlog(group), 0)
-    took = asyncio.get_running_loop().time() - killed
-    two.terminate()
-    assert await two.wait() == 0
+    async with ContractTeam(group, tmp_path) as team:
+        one, two = await team.start("a"), await team.start("b")
+        await group.until(lambda: members(group), 2)
+        events = [event for _ in range(10) for event in await group.fill(orders=50, each=2)]
+        await group.until(lambda: team.has_done("a", 150), wanted=True, patience=LONG)
+        one.kill()
+        await one.wait()
+        killed = asyncio.get_running_loop().time()
+        await group.until(lambda: backlog(group), 0, patience=LONG)
+        took = asyncio.get_running_loop().time() - killed
+        two.terminate()
+        assert await two.wait() == 0
 
     counted = Counter(event for _, event in team.effects())
     assert set(counted) == set(events)
@@ -242,44 +242,6 @@ async def test_of_two_real_processes_one_is_killed_half_way_and_nothing_is_missi
 
 async def holds(member: Member, shards: int) -> None:
     await member.until(lambda: len(member.shards) == shards)
-
-
-class ContractTeam:
-    """Members in processes of their own, and what they wrote down."""
-
-    credit = 100
-
-    def __init__(self, group: Group, folder: Path) -> None:
-        self._group = group
-        self._stubs = make_stubs(folder / "stubs")
-        self._history = folder / "history.jsonl"
-        self._history.touch()
-
-    async def start(self, name: str) -> asyncio.subprocess.Process:
-        """Run one."""
-        wish = {
-            "stubs": str(self._stubs),
-            "servers": [self._group.service.address],
-            "metadata": bearer(self._group.who),
-            "subscriber": self._group.name,
-            "name": name,
-            "credit": self.credit,
-            "history": str(self._history),
-            "seed": name,
-            "poison": 0,
-            "nacks": 0.0,
-            "work": 0.0,
-        }
-        return await asyncio.create_subprocess_exec(sys.executable, str(MEMBER), json.dumps(wish))
-
-    def effects(self) -> list[tuple[str, str]]:
-        """Give who has done which event."""
-        lines = [json.loads(line) for line in self._history.read_text().splitlines()]
-        return [(name, what[0]) for name, kind, *what in lines if kind == "effect"]
-
-    async def has_done(self, name: str, events: int) -> bool:
-        """Say whether one has done so many events."""
-        return [who for who, _ in self.effects()].count(name) >= events
 
 
 async def backlog(group: Group) -> int:
