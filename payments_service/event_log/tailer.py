@@ -34,7 +34,7 @@ class TailerBounds:
 
     ring_events: int = 20_000
     ring_bytes: int = 64 * 1024 * 1024
-    page_events: int = 512
+    page_events: int = 1024
     pages_bytes: int = 32 * 1024 * 1024
 
 

@@ -22,6 +22,7 @@ from payments_service.contract.pb.payments.v1.fulfillment_stream_pb2 import Stre
 CLIENTS = 2
 """Processes."""
 SETTLE_SECONDS = 0.5
+PATIENCE = 120.0
 
 
 class Crowd(NamedTuple):
@@ -52,7 +53,7 @@ async def measure_fan_out(server: LogServerProcess, method: str, crowd: Crowd, r
         times, reads = [], []
         for _ in range(rounds):
             published = await server.ask(publish)
-            lasts = [await asyncio.to_thread(client.recv) for client in clients]
+            lasts = [await answer(client) for client in clients]
             times.append((max(lasts) - published) * 1000)
             now = await server.ask("page_statements")
             reads.append(now - read)
@@ -70,13 +71,20 @@ async def _crowd(port: int, method: str, crowd: Crowd) -> AsyncIterator[list[Con
     clients = [ours for ours, _ in pipes]
     try:
         for client in clients:
-            await asyncio.to_thread(client.recv)
+            await answer(client)
         await asyncio.sleep(SETTLE_SECONDS)
         yield clients
     finally:
         for client, child in zip(clients, children, strict=True):
             client.send(None)
             child.join(60)
+
+
+async def answer(client: Connection) -> Any:  # noqa: ANN401  # as the client says
+    """Take what a client says; one that is silent has missed something."""
+    if not await asyncio.to_thread(client.poll, PATIENCE):
+        raise TimeoutError(f"A client has been silent for {PATIENCE:g} s.")
+    return client.recv()
 
 
 def _run(port: int, method: str, share: Crowd, pipe: Connection) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nats
-from fan_out import CLIENTS, SETTLE_SECONDS, Crowd
+from fan_out import CLIENTS, SETTLE_SECONDS, Crowd, answer
 from log_events import realistic_event
 from log_server_process import MANNERS, SPAWN, resident_kilobytes
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -142,14 +142,14 @@ async def _fan_out(
         child.start()
     clients = [ours for ours, _ in pipes]
     for client in clients:
-        await asyncio.to_thread(client.recv)
+        await answer(client)
     await asyncio.sleep(SETTLE_SECONDS)
     kilobytes = (resident_kilobytes(process) - before) / crowd.streams
     times = []
     for _ in range(rounds):
         published = time.monotonic()
         await jetstream.publish(SUBJECT, realistic_event(datetime.now(UTC)).SerializeToString())
-        times.append(max([await asyncio.to_thread(client.recv) for client in clients]) - published)
+        times.append(max([await answer(client) for client in clients]) - published)
     for client, child in zip(clients, children, strict=True):
         client.send(None)
         child.join(60)

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -42,19 +43,28 @@ class Ours(NamedTuple):
     bare_acknowledged: dict[str, float]
 
 
-async def measure(url: str, options: argparse.Namespace) -> Ours:
+async def measure(name: str, url: str, options: argparse.Namespace) -> Ours:
     """Measure all on one database."""
     crowd = Crowd(options.streams, options.connections)
+    _tell(f"{name}: a log of {options.events:,} events")
     with log_server(url, options.events, profile=options.profile) as server:
+        _tell(f"{name}: fan-out")
         idle = await measure_fan_out(server, "StreamFulfillments", Crowd(2, 2), options.publications)
         busy = await measure_fan_out(server, "StreamFulfillments", crowd, options.publications)
+        _tell(f"{name}: catch-up")
         catch_up = await measure_catch_up(server, options.batch, options.rounds)
+        _tell(f"{name}: acknowledged")
         rates = await _acknowledged(server, "ConsumeFulfillments", options)
         bare_rates = await _acknowledged(server, "BareConsume", options)
+    _tell("the bare handlers' fan-out")
     # A process of its own: what the crowd before left free would be this one's.
     with log_server(url, 0) as server:
         bare = await measure_fan_out(server, "BareLive", crowd, options.publications)
     return Ours(catch_up, idle, busy, bare, rates, bare_rates)
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 async def _acknowledged(server: LogServerProcess, method: str, options: argparse.Namespace) -> dict[str, float]:
@@ -140,7 +150,7 @@ async def run(options: argparse.Namespace) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         async with _databases(folder) as urls:
-            found = {name: await measure(url, options) for name, url in urls.items()}
+            found = {name: await measure(name, url, options) for name, url in urls.items()}
     with tempfile.TemporaryDirectory() as folder:
         crowd = Crowd(options.streams, options.connections)
         events = min(options.events, MOST_MESSAGES)

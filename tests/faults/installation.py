@@ -180,10 +180,15 @@ class Installation:
             await self.sandbox("DELETE", "faults")
 
     def tracebacks(self) -> list[str]:
-        """Give what our processes have logged as errors of their own: no fault from outside is one."""
+        """Give what our processes have logged as errors of their own: no fault from outside is one.
+
+        The event loop's complaints are left out: a driver's own tasks die with their connections.
+        """
         logged = (line for file in sorted(self.folder.glob("*.log")) for line in file.read_text().splitlines())
         whole = (line for line in logged if line.startswith("{") and line.endswith("}"))
-        return [told["exception"] for told in map(json.loads, whole) if "exception" in told]
+        return [
+            told["exception"] for told in map(json.loads, whole) if "exception" in told and told["logger"] != "asyncio"
+        ]
 
     def told(self) -> str:
         """Give what the subscriber has written down so far."""
