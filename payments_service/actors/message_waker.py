@@ -6,6 +6,7 @@ A wake-up that finds the queue full or the broker away is dropped and counted; t
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -13,6 +14,8 @@ import structlog
 from payments_service.observability.work_metrics import note_wake_up
 
 MAX_WAITING = 10_000
+PAUSE_SECONDS = 1.0
+"""How long nothing is sent after two failures in a row: a broker that is away costs no more than a try now and then."""
 _log = structlog.get_logger(__name__)
 _Send = Callable[[], object]
 
@@ -26,6 +29,7 @@ class MessageWaker:
         send_fulfillment: Callable[[str], object],
         send_plugin: Callable[[str], object],
         poke: Callable[[], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the actors' `send`, and whom to poke when the log has something to sequence."""
         self._send_event = send_event
@@ -34,7 +38,9 @@ class MessageWaker:
         self._poke = poke
         self._waiting: queue.Queue[_Send | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._run, name="payments-waker", daemon=True)
-        self._was_dropping = False
+        self._was_failing = False
+        self._monotonic = monotonic
+        self._paused_until = 0.0
         self.dropped = 0
 
     @property
@@ -72,23 +78,30 @@ class MessageWaker:
         try:
             self._waiting.put_nowait(send)
         except queue.Full:
-            self.dropped += 1
-            note_wake_up(sent=False)
+            self._count_dropped()
 
     def _run(self) -> None:
         while (send := self._waiting.get()) is not None:
+            if self._monotonic() < self._paused_until:
+                self._count_dropped()
+                continue
             try:
                 send()
             except Exception as error:  # brokers raise what their clients raise
-                self._drop(error)
+                self._fail(error)
             else:
                 note_wake_up(sent=True)
-                self._was_dropping = False
+                self._was_failing = False
 
-    def _drop(self, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         """Say so once for each outage: the sweep works on, and a line for each message helps nobody."""
+        self._count_dropped()
+        if self._was_failing:
+            self._paused_until = self._monotonic() + PAUSE_SECONDS
+        else:
+            _log.warning("broker.wake_ups_dropped", error=f"{type(error).__name__}: {error}", dropped=self.dropped)
+        self._was_failing = True
+
+    def _count_dropped(self) -> None:
         self.dropped += 1
         note_wake_up(sent=False)
-        if not self._was_dropping:
-            _log.warning("broker.wake_ups_dropped", error=f"{type(error).__name__}: {error}", dropped=self.dropped)
-        self._was_dropping = True

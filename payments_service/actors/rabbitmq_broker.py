@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPError
 
 LIMITS = {"heartbeat": "10", "socket_timeout": "2", "stack_timeout": "3", "blocked_connection_timeout": "5"}
 """In seconds; what the URL says itself is left as it is."""
@@ -22,6 +24,13 @@ class WakeUpBroker(RabbitmqBroker):
     def consumer_class(self) -> type["WakeUpConsumer"]:
         """Take messages in our way."""
         return WakeUpConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
+        """Begin to take messages; whatever stands in the way ends in the way that Dramatiq starts again after."""
+        try:
+            return super().consume(queue_name, prefetch, timeout)
+        except (AMQPError, AMQPConnectorException) as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
 
     def get_declared_delay_queues(self) -> set[str]:
         """Name none."""

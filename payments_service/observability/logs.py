@@ -17,6 +17,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 LogFormat = Literal["", "console", "json"]
 QUIET = ("uvicorn", "uvicorn.access", "aiosqlite", "alembic", "asyncio", "stripe", "sqlalchemy.engine")
 """What they say below a warning is either ours to say, or nobody's."""
+MUTE = ("pika",)
+"""They write half a page for each try to reach a broker that is away; the waker and the consumers say it in a line."""
 
 _SUSPECT = re.compile(r"@|[sr]k_|whsec_|_secret_|bearer|(?:\d[ -]?){13}", re.IGNORECASE)
 """Found in whatever any of the patterns below finds: most values are seen through in one pass."""
@@ -58,6 +60,8 @@ def configure_logs(log_format: LogFormat, stream: TextIO | None = None) -> None:
     root.setLevel(logging.INFO)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in MUTE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,7 +12,7 @@ from payments_service.actors.broker import MAX_QUEUED, QueueFullError, make_brok
 from payments_service.actors.crew import Crew
 from payments_service.actors.duty_roster import DutyRoster
 from payments_service.actors.host_loop import HostLoop
-from payments_service.actors.message_waker import MAX_WAITING, MessageWaker
+from payments_service.actors.message_waker import MAX_WAITING, PAUSE_SECONDS, MessageWaker
 from payments_service.actors.sweep import Sweep, due_events, due_fulfillments
 from payments_service.errors import ConfigurationError
 from payments_service.orders.states import FulfillmentState
@@ -164,6 +165,38 @@ def test_a_broker_that_fails_is_counted_and_the_next_wake_up_still_sent() -> Non
         waker.wake_fulfillment("ful_good")
 
     assert (sent, waker.dropped) == (["ful_good"], 1)
+
+
+def test_a_broker_that_is_away_is_tried_now_and_then_and_used_again_when_it_is_back() -> None:
+    tried: list[str] = []
+    now = [1.0]
+    away = True
+
+    def send(row_id: str) -> None:
+        tried.append(row_id)
+        if away:
+            raise ConnectionError("no broker")
+
+    waker = MessageWaker(send, send, send, lambda: None, lambda: now[0])
+    waker.start()
+    for number in range(100):
+        waker.wake_event(f"evt_{number}")
+    drops(waker, 100)
+    away = False
+    waker.wake_event("evt_soon")
+    drops(waker, 101)
+    now[0] += PAUSE_SECONDS
+    waker.wake_event("evt_late")
+    waker.stop(PATIENCE)
+
+    assert (tried, waker.dropped) == (["evt_0", "evt_1", "evt_late"], 101)
+
+
+def drops(waker: MessageWaker, number: int) -> None:
+    """Wait until so many were dropped."""
+    end = time.monotonic() + PATIENCE
+    while waker.dropped < number and time.monotonic() < end:
+        threading.Event().wait(0.01)
 
 
 def test_a_message_that_comes_after_the_loop_has_stopped_is_left_to_the_next_process() -> None:
