@@ -102,9 +102,9 @@ async def test_a_host_that_is_a_day_ahead_does_not_give_an_event_up_that_waits_f
     server: PostgresServer, tmp_path: Path
 ) -> None:
     host = HostClock(tmp_path / "ahead")
-    refund = {"id": "ch_1", "object": "charge", "payment_intent": "pi_unknown", "refunded": True}
+    refund = {"id": "re_1", "object": "refund", "payment_intent": "pi_unknown", "status": "succeeded"}
     async with open_scene(server, tmp_path, Valkey(), "bridge") as scene:
-        event = await scene.installation.sandbox("POST", "events", {"type": "charge.refunded", "object": refund})
+        event = await scene.installation.sandbox("POST", "events", {"type": "refund.created", "object": refund})
         assert await taken(scene, event["id"]) == [200]
         host.put_ahead(A_DAY)
         await scene.installation.wayward_member("worker", "shifted_process.py", str(host.file)).start()
