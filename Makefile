@@ -43,6 +43,7 @@ test-long: setup ## Run the databases' tests on every PostgreSQL version (fetche
 			tests/subscribers || exit 1; \
 	done
 	PAYMENTS_TEST_LONG=1 $(BIN)/pytest -n 2 tests/subscribers/test_ledger_machine.py tests/subscribers/test_group_machine.py \
+		tests/subscribers/test_wire_machine.py \
 		tests/integration/rpc/test_rpc_streams.py
 	PAYMENTS_TEST_KILLS=1000 PAYMENTS_TEST_SEEDS=1-40 $(BIN)/pytest tests/faults/test_killed_processes.py tests/faults/test_any_mischief.py
 

@@ -9,8 +9,8 @@ from payments_service.errors import StorageUnavailableError
 from payments_service.settings import Settings
 from payments_service.storage.sqlite_facts import SqliteFacts, read_sqlite_facts
 
-OLDEST = (3, 35, 0)
-"""The first that gives back what it has written."""
+OLDEST = (3, 38, 0)
+"""The first that always has the JSON functions, by which a page of the log is read."""
 SOUND = (3, 51, 3)
 """Before it, two writers could damage a file by resetting its write-ahead log at the same time."""
 LITTLE_BYTES, NO_BYTES = 1024**3, 50 * 1024**2
@@ -59,7 +59,7 @@ def _file(facts: SqliteFacts) -> Iterator[Finding]:
 def _library(facts: SqliteFacts, *, live: bool) -> Iterator[Finding]:
     version = ".".join(map(str, facts.library))
     if facts.library < OLDEST:
-        yield _report.problem(f"SQLite {version} is too old.", "Use a Python with SQLite 3.35 or later, or PostgreSQL.")
+        yield _report.problem(f"SQLite {version} is too old.", "Use a Python with SQLite 3.38 or later, or PostgreSQL.")
     elif facts.library >= SOUND:
         yield _report.ok(f"SQLite {version}.")
     elif live:

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from payments_service.event_log.event_page import EventPage
 
 READS_AT_ONCE = 4
+READ_AHEAD = 2
+"""Pages: one alone is late where the database shares its processors with others."""
 Page = EventPage | None
 """None where the log holds nothing there."""
 
@@ -33,12 +35,13 @@ class CatchUpPages:
     async def after(self, position: int, floor: int) -> Page:
         """Give the page in which stands what follows a position; None where the log holds nothing after it.
 
-        The page after that is read ahead, while this one is sent, unless what stands after `floor` is in memory.
+        The pages after that are read ahead, while this one is sent, unless what stands after `floor` is in memory.
         """
         number = position // self._page_events
         page = await self._page(number, position)
-        if (number + 1) * self._page_events < floor and number + 1 not in self._kept:
-            self._flight(number + 1)
+        for ahead in range(number + 1, number + 1 + READ_AHEAD):
+            if ahead * self._page_events < floor and ahead not in self._kept:
+                self._flight(ahead)
         return page
 
     async def _page(self, number: int, position: int) -> Page:

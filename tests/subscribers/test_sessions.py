@@ -81,17 +81,20 @@ async def test_an_idle_member_keeps_its_shards_though_it_says_nothing(group: Gro
         await member.deliveries(1)
 
 
-async def test_pings_keep_the_lease_of_a_member_that_works_long(group: Group) -> None:
-    await group.fill(orders=1)
-    await group.create()
-    async with group.join("a", heartbeat_interval={"seconds": 1}) as member:
-        (delivery,) = await member.deliveries(1)
-        while member.kinds.count("heartbeat") < 2 * LEASE:
-            await member.read()
-            await member.say(ping={})
-        await member.ack(delivery)
-        await member.confirmed(delivery)
-        assert len(member.shards) == 32
+async def test_pings_keep_the_lease_of_a_member_that_works_long(database_url: str, tmp_path: Path) -> None:
+    limits = replace(LIMITS, lease=4.0)
+    async with open_service(tmp_path, database_url=database_url, limits=limits) as service:
+        group = Group(service)
+        await group.fill(orders=1)
+        await group.create()
+        async with group.join("a", heartbeat_interval={"seconds": 1}) as member:
+            (delivery,) = await member.deliveries(1)
+            while member.kinds.count("heartbeat") < limits.lease + 1:
+                await member.read()
+                await member.say(ping={})
+            await member.ack(delivery)
+            await member.confirmed(delivery)
+            assert len(member.shards) == 32
 
 
 async def test_a_silent_member_that_speaks_again_gets_shards_again(group: Group) -> None:

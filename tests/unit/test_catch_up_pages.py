@@ -62,7 +62,7 @@ async def test_a_page_that_was_read_is_not_read_again() -> None:
     assert log.reads == [0]
 
 
-async def test_a_page_is_read_ahead_unless_memory_has_it() -> None:
+async def test_two_pages_are_read_ahead_unless_memory_has_them() -> None:
     log = Log(100)
     pages = CatchUpPages(log.read, PAGE, 1_000_000)
 
@@ -70,7 +70,7 @@ async def test_a_page_is_read_ahead_unless_memory_has_it() -> None:
     await pages.after(15, floor=20)
     await pages.close()
 
-    assert log.reads == [0, 10]
+    assert log.reads == [0, 10, 20]
 
 
 async def test_the_last_page_is_read_again_when_the_log_has_grown() -> None:
@@ -141,7 +141,7 @@ async def test_a_read_ahead_that_fails_is_nobodys_failure() -> None:
     log.is_away = False
 
     assert len(positions(await pages.after(10, 0))) == PAGE
-    assert log.reads == [0, 10, 10]
+    assert log.reads == [0, 10, 20, 10]
 
 
 async def test_pages_are_kept_within_their_bounds_the_newest_used_last() -> None:

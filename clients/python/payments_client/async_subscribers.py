@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 
 from payments_client import subscriber_calls
 from payments_client.async_calling import AsyncCaller
-from payments_client.client_errors import SubscriberExistsError
 from payments_client.event_types import EventFilter, ParkedEvent, StartAt, Subscriber
+from payments_client.refusal_errors import SubscriberExistsError
 
 EVERYTHING = EventFilter()
 

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from payments_client import client_errors
+from payments_client import client_errors, refusal_errors
 from payments_client.client_errors import FieldViolation, PaymentsError
 
 DOMAIN = "payments"
@@ -28,9 +28,9 @@ _BY_CODE: dict[str, type[PaymentsError]] = {
     "INVALID_ARGUMENT": client_errors.InvalidRequestError,
     "UNAUTHENTICATED": client_errors.UnauthenticatedError,
     "PERMISSION_DENIED": client_errors.CallerNotAllowedError,
-    "NOT_FOUND": client_errors.NotFoundError,
-    "ALREADY_EXISTS": client_errors.AlreadyExistsError,
-    "FAILED_PRECONDITION": client_errors.FailedPreconditionError,
+    "NOT_FOUND": refusal_errors.NotFoundError,
+    "ALREADY_EXISTS": refusal_errors.AlreadyExistsError,
+    "FAILED_PRECONDITION": refusal_errors.FailedPreconditionError,
     "UNAVAILABLE": client_errors.UnavailableError,
     "DEADLINE_EXCEEDED": client_errors.DeadlineExceededError,
     "UNIMPLEMENTED": client_errors.NotBuiltYetError,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from payments_client import subscriber_calls
-from payments_client.client_errors import SubscriberExistsError
 from payments_client.event_types import EventFilter, ParkedEvent, StartAt, Subscriber
+from payments_client.refusal_errors import SubscriberExistsError
 from payments_client.sync_calling import SyncCaller
 
 EVERYTHING = EventFilter()

@@ -114,21 +114,21 @@ async def test_an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown(s
 
 
 async def test_the_deadline_is_passed_on_and_leaves_time_to_keep_what_is_known(shop: Shop) -> None:
-    await shop.api_fault(latency_seconds=5.0, when="after")
+    await shop.api_fault(latency_seconds=15.0, when="after")
     began = asyncio.get_running_loop().time()
 
     with pytest.raises(StripeOutcomeUnknownError):
-        await shop.create(course_request(), budget=1.0)
+        await shop.create(course_request(), budget=3.0)
 
-    assert asyncio.get_running_loop().time() - began < 2.5
+    assert asyncio.get_running_loop().time() - began < 10.0
     assert (await shop.only_row()).creation_lease_expire_time is None
 
 
 async def test_after_an_unknown_outcome_the_same_request_gets_the_one_session(shop: Shop) -> None:
     request = course_request()
-    await shop.api_fault(latency_seconds=1.5, when="after")
+    await shop.api_fault(latency_seconds=4.0, when="after")
     with pytest.raises(StripeOutcomeUnknownError):
-        await shop.create(request, budget=1.2)
+        await shop.create(request, budget=3.0)
     await shop.no_faults()
 
     order = await shop.create(request)

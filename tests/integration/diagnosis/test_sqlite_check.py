@@ -75,7 +75,7 @@ async def test_a_full_disk_a_closed_folder_and_an_old_library_are_found(settings
     assert judged(replace(sound, free_bytes=10**6))[0][0] is Level.PROBLEM
     assert judged(replace(sound, free_bytes=10**9))[0][0] is Level.WARNING
     assert "may not be written" in judged(replace(sound, writable=False))[0][1]
-    assert judged(replace(sound, library=(3, 34, 1)))[0][0] is Level.PROBLEM
+    assert judged(replace(sound, library=(3, 37, 2)))[0][0] is Level.PROBLEM
 
 
 async def test_the_bug_of_old_libraries_is_worth_a_warning_with_real_money_only(settings: Settings) -> None:
