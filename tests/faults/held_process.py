@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from payments_service.actors.event_work import EventWork
+from payments_service.errors import StripeUnavailableError
 
 FOLDER = Path(sys.argv.pop(1))
 _work = EventWork.work
@@ -30,7 +31,7 @@ async def fail(work: EventWork, claimed: Any) -> Any:  # noqa: ANN401
     """Fail in the midst of the work."""
     if (FOLDER / "failing").exists():
         (FOLDER / f"failed--{claimed.stripe_event_id}").touch()
-        raise RuntimeError("The work fails while the broker is away.")
+        raise StripeUnavailableError("The work fails while the broker is away.")
     return await _apply(work, claimed)
 
 
