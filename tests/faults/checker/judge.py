@@ -172,16 +172,21 @@ async def _was_acknowledged(http: aiohttp.ClientSession, sandbox_url: str, event
 
 async def unkept_acknowledgements(sandbox_url: str, database_url: str) -> list[str]:
     """Name the events that were answered 2xx and lost, though they have been found again at Stripe since."""
+    suspects = await _found_only(database_url)
+    async with aiohttp.ClientSession() as http:
+        acknowledged = {each for each in suspects if await _was_acknowledged(http, sandbox_url, each)}
+    # What Stripe delivered meanwhile is stored by now: an acknowledgement comes after its commit.
+    unkept = acknowledged & await _found_only(database_url)
+    return [f"{event_id} was acknowledged and is not stored but as found at Stripe" for event_id in sorted(unkept)]
+
+
+async def _found_only(database_url: str) -> set[str]:
+    """List the events that no webhook has brought."""
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
     try:
-        found = await connection.fetch(
+        rows = await connection.fetch(
             "SELECT stripe_event_id FROM stripe_events WHERE source <> 'webhook' AND deliveries = 1"
         )
+        return {row[0] for row in rows}
     finally:
         await connection.close()
-    async with aiohttp.ClientSession() as http:
-        return [
-            f"{event_id} was acknowledged and is not stored but as found at Stripe"
-            for (event_id,) in found
-            if await _was_acknowledged(http, sandbox_url, event_id)
-        ]
