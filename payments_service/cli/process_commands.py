@@ -3,6 +3,7 @@
 What a command needs is imported when it runs: `payments --help` waits for none of it.
 """
 
+import json
 from typing import Annotated
 
 import typer
@@ -79,8 +80,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Machine output 
 
 def health(
     process: Annotated[ProcessWord | None, typer.Argument(help="Which one; else whichever listens here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine output on stdout.")] = False,
 ) -> None:
     """Ask a process of this machine whether it is at work; for a container's health check."""
     from payments_service.cli.health_probe import probe_health
 
-    typer.echo(probe_health(process))
+    answer = probe_health(process)
+    typer.echo(json.dumps({"healthy": True, "answer": answer}) if as_json else answer)

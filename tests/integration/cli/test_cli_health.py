@@ -1,5 +1,6 @@
 """`payments health` says of each process whether it is at work, and of none that is not."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,14 +32,14 @@ async def test_each_process_is_asked_in_its_own_way(tmp_path: Path) -> None:
             metrics_address=running.metrics_url.removeprefix("http://").removesuffix("/metrics"),
         )
         answers = [await payments.run("health", process) for process in ("serve", "bridge", "worker")]
-        whichever = await payments.run("health", grpc_address="127.0.0.1:1")
+        whichever = await payments.run("health", "--json", grpc_address="127.0.0.1:1")
     gone = await payments.run("health")
 
     assert [answer.code for answer in answers] == [0, 0, 0]
     assert ["SERVING" in answers[0].out, "/healthz: 200" in answers[1].out, "/metrics: 200" in answers[2].out] == 3 * [
         True
     ]
-    assert whichever.code == 0
+    assert json.loads(whichever.out) == {"healthy": True, "answer": f"{running.bridge_url}/healthz: 200"}
     assert (gone.code, gone.out) == (1, "")
     assert gone.err.startswith("Error: gRPC at ")
 
