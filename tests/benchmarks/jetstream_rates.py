@@ -105,6 +105,8 @@ async def _catch_up(jetstream: Any, events: int) -> float:  # noqa: ANN401
             break
     rate = had / (time.perf_counter() - started)
     await subscription.unsubscribe()
+    for consumer in await jetstream.consumers_info(STREAM):  # ordered ones stay for some seconds by themselves
+        await jetstream.delete_consumer(STREAM, consumer.name)
     return rate
 
 
