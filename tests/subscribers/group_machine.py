@@ -28,6 +28,7 @@ from payments_service.storage.exception_rows import Visible, list_parked
 from payments_service.storage.shard_rows import Membership
 from payments_service.storage.subscriber_rows import read_places
 
+from .backlog_end import backlog_ends
 from .group_checker import History, check
 
 T = TypeVar("T")
@@ -112,19 +113,9 @@ class GroupMachine:
         for member in list(self._members):
             await self._crash(member)
         await self._open()
-        await self._drain()
+        await backlog_ends(self._registry, NAME, self._look, stall=STALL, pause=0.05)
         await self._close(self._members[0])
         await self._judge()
-
-    async def _drain(self) -> None:
-        """Wait until nothing is left, for as long as it becomes less."""
-        least, since = float("inf"), now()
-        while left := (await self._registry.find(NAME, everyone())).backlog:
-            if left < least:
-                least, since = left, now()
-            assert (now() - since).total_seconds() < STALL, f"{left} events are left, and nobody works on them"
-            await self._look()
-            await asyncio.sleep(0.05)
 
     async def _grow(self) -> None:
         events = []

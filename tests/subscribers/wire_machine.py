@@ -23,6 +23,7 @@ from payments_service.scope import EVERYTHING
 from payments_service.storage.exception_rows import Visible, list_parked
 from payments_service.storage.subscriber_rows import read_places
 
+from .backlog_end import backlog_ends
 from .contract_stubs import make_stubs
 from .group_checker import History, check
 from .group_machine import now
@@ -79,13 +80,7 @@ class WireMachine:
     async def finish(self) -> None:
         """Let those that are there do the rest, and judge the whole story."""
         await asyncio.gather(*self._thawing)
-        least, since = float("inf"), now()
-        while left := (await self._registry.find(NAME, everyone())).backlog:
-            if left < least:
-                least, since = left, now()
-            assert (now() - since).total_seconds() < STALL, f"{left} events are left, and nobody works on them"
-            await self._look()
-            await asyncio.sleep(0.1)
+        await backlog_ends(self._registry, NAME, self._look, stall=STALL, pause=0.1)
         await self._judge()
 
     async def close(self) -> None:
